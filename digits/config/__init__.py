@@ -1,0 +1,1 @@
+"""Checking, recording and building what Hydra composed; imports none of what it builds."""

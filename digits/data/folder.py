@@ -1,0 +1,148 @@
+"""A user's own pictures, sorted into one folder per class."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from rich.console import Console
+from rich.progress import track
+
+from digits.contract.image import decode
+from digits.contract.preprocessing import Preprocessing
+from digits.data.split import by_share
+from digits.data.types import CLASSES, Digits, Split
+from digits.errors import DataError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+# Above any phone's camera, below what would fill the memory.
+MAX_PIXELS = 120_000_000
+MAX_BYTES = 100 * 2**20
+# Each may hold a photo of several hundred megabytes.
+MAX_THREADS = 8
+# What Windows leaves in folders; macOS and Linux start such names with a dot.
+_LITTER = {"thumbs.db", "desktop.ini"}
+
+
+class Folder:
+    """``root/<class>/*.png|jpg|jpeg|webp|bmp``: any size, either polarity, scans or photos.
+
+    Args:
+        root: the folder with one folder per class, named 0 to 9.
+        validation_fraction: share of the images for validation; 0 for none.
+        test_fraction: share of the images for the test at the end, above 0.
+        split_seed: chooses which image goes where.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1,
+        test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2,
+        split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0,
+    ) -> None:
+        self.root = Path(root).expanduser()
+        self.validation_fraction = validation_fraction
+        self.test_fraction = test_fraction
+        self.split_seed = split_seed
+
+    def load(self) -> Digits:
+        """Decode every image, bring it to 28x28, and split by class.
+
+        Classes and file names are taken in sorted order, so one folder gives one data set.
+
+        Raises:
+            DataError: a folder that is not a class, an unreadable image, too few of a class; the
+                message names the file.
+        """
+        files = _list(self.root)
+        labels = np.array([label for label, _ in files], dtype=np.int64)
+        everything = Split(_read_all([path for _, path in files]), labels)
+        parts = by_share(
+            labels,
+            validation_fraction=self.validation_fraction,
+            test_fraction=self.test_fraction,
+            seed=self.split_seed,
+        )
+        return Digits(
+            name="folder",
+            description=f"{len(labels):,} images of the folder {self.root.name}",
+            train=everything.take(parts.train),
+            validation=everything.take(parts.validation),
+            test=everything.take(parts.test),
+        )
+
+
+def _list(root: Path) -> list[tuple[int, Path]]:
+    """List (label, file) of every image, sorted; nothing below the class folders is followed."""
+    if not root.is_dir():
+        raise DataError(f"data.root: {root} is not a folder")
+    files: list[tuple[int, Path]] = []
+    for folder in _entries(root):
+        if not folder.is_dir():
+            if folder.suffix.lower() in SUFFIXES:
+                raise DataError(f"{folder} has no class: move it to {root}/<0 to 9>/")
+            continue
+        if folder.name not in {str(label) for label in range(CLASSES)}:
+            raise DataError(f"{folder} is not the name of a class: name it 0 to 9, or move it out")
+        images = _entries(folder)
+        if not images:
+            raise DataError(f"{folder} has no images: add some ({' '.join(SUFFIXES)}) or remove it")
+        for path in images:
+            if not path.is_file():
+                raise DataError(f"{path} is not a file: a class folder holds only images")
+            if path.suffix.lower() not in SUFFIXES:
+                raise DataError(f"{path} is not an image of a known kind ({' '.join(SUFFIXES)})")
+        files += [(int(folder.name), path) for path in images]
+    if not files:
+        raise DataError(f"data.root: {root} has no class folders; it needs {root}/<0 to 9>/*.png")
+    return files
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        paths = sorted(folder.iterdir(), key=lambda path: path.name)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be listed ({error.strerror or error})") from error
+    return [
+        path for path in paths if not path.name.startswith(".") and path.name.lower() not in _LITTER
+    ]
+
+
+def _read_all(paths: list[Path]) -> NDArray[np.uint8]:
+    """Read in threads (Pillow decodes outside Python's lock), in order, with a line of progress."""
+    console = Console(stderr=True)
+    images = np.empty((len(paths), 28, 28), np.uint8)
+    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, MAX_THREADS)) as pool:
+        done = track(
+            pool.map(_read, paths),
+            description="reading images",
+            total=len(paths),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        try:
+            for index, image in enumerate(done):
+                images[index] = image
+        except BaseException:
+            # Ctrl-C too: thousands of images may still be queued.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return images
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        return Preprocessing()(decode(data, max_pixels=MAX_PIXELS, max_bytes=MAX_BYTES))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error})") from error
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error

@@ -1,0 +1,87 @@
+"""Every error that Digits raises on purpose.
+
+    DigitsError                 exit code 1, one message, no stack trace
+    ├── ConfigError             exit code 2: findings, each with its key path
+    ├── ResumeError             exit code 2: what to resume is missing or has changed
+    ├── MissingExtraError       a task whose extra is not installed: the command that adds it
+    ├── DataError               a file, folder or split that cannot be used
+    │   └── DownloadError       the public mirrors did not give the file
+    ├── TrackingError           the tracking store does not answer or cannot be written
+    ├── ExportError             the exported graph disagrees with the trained network
+    └── RegistryError           a model version or bundle that is missing, damaged or half-written
+
+The message of each names the key or file concerned and says what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class DigitsError(Exception):
+    """Base of the tree; ``exit_code`` is what the command line ends with."""
+
+    exit_code: ClassVar[int] = 1
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """One fault of a configuration: the key path it is at, and what is wrong there."""
+
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.message}"
+
+
+class ConfigError(DigitsError):
+    """A composed configuration that must not run; carries every finding at once."""
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        width = max((len(finding.key) for finding in findings), default=0)
+        lines = [f"  {finding.key:<{width}}  {finding.message}" for finding in findings]
+        count = "1 fault" if len(findings) == 1 else f"{len(findings)} faults"
+        super().__init__("\n".join([f"The configuration has {count}:", *lines]))
+
+
+class ResumeError(DigitsError):
+    """A run cannot be resumed: unknown, finished, or its configuration has changed."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class MissingExtraError(DigitsError):
+    """A library of an optional extra is not installed."""
+
+    def __init__(self, extra: str, module: str) -> None:
+        self.extra = extra
+        super().__init__(
+            f"This task needs the extra '{extra}' ({module} is not installed). "
+            f"Add it with: scripts/bootstrap {extra}"
+        )
+
+
+class DataError(DigitsError):
+    """Data that cannot be read, or that is not what it claims to be."""
+
+
+class DownloadError(DataError):
+    """No mirror delivered a file with the right content."""
+
+
+class TrackingError(DigitsError):
+    """The tracking store cannot be reached or written."""
+
+
+class ExportError(DigitsError):
+    """The exported graph does not reproduce the trained network."""
+
+
+class RegistryError(DigitsError):
+    """A model version or bundle cannot be read, written or trusted."""

@@ -1,0 +1,1 @@
+"""Networks, and the one LightningModule that trains any of them."""

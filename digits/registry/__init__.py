@@ -1,0 +1,1 @@
+"""Model versions: bundles, aliases, and where they came from."""

@@ -1,0 +1,139 @@
+"""Make a model bundle: the folder that a model version is, whole or not there at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow.onnx
+import numpy as np
+import onnx
+import safetensors.torch
+from mlflow.models import ModelSignature
+from mlflow.types import Schema, TensorSpec
+from numpy.typing import NDArray
+from torch import nn
+
+from digits.contract.files import sync_folder, write_atomically
+from digits.contract.manifest import ONNX, SCHEMA_VERSION, WEIGHTS, Manifest, sha256_of
+from digits.contract.preprocessing import Preprocessing
+
+INPUT: dict[str, Any] = {"name": "pixels", "dtype": "uint8", "shape": [-1, 28, 28]}
+OUTPUT: dict[str, Any] = {"name": "logits", "dtype": "float32", "shape": [-1, 10]}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a model comes from.
+
+    Attributes:
+        run_id: the tracked run that trained it.
+        data_name, data_digest: what it learned from.
+        metrics: how it did on the held-out split.
+    """
+
+    run_id: str
+    data_name: str
+    data_digest: str
+    metrics: Mapping[str, float]
+
+
+def write_bundle(
+    folder: Path,
+    *,
+    network: nn.Module,
+    graph: Path,
+    example: NDArray[np.uint8],
+    preprocessing: Preprocessing,
+    origin: Origin,
+) -> Manifest:
+    """Write the bundle of a trained network to ``folder`` and return its manifest.
+
+    Args:
+        folder: appears complete, or not at all.
+        network: its weights are stored as safetensors.
+        graph: the ONNX file exported from it.
+        example: images uint8 ``[n, 28, 28]`` that show what the model takes.
+        preprocessing: what stands between any image and the graph's input.
+        origin: lineage and held-out metrics.
+    """
+    with _appearing(folder) as draft:
+        _save_as_mlflow_model(graph, draft, example)
+        write_atomically(draft / WEIGHTS, _weights(network))
+        manifest = Manifest(
+            schema_version=SCHEMA_VERSION,
+            created=datetime.now(UTC),
+            labels=[str(digit) for digit in range(10)],
+            input=INPUT,
+            output=OUTPUT,
+            preprocessing=preprocessing.to_dict(),
+            files={name: sha256_of(draft / name) for name in (ONNX, WEIGHTS)},
+            parameters=sum(weights.numel() for weights in network.parameters()),
+            data_name=origin.data_name,
+            data_digest=origin.data_digest,
+            run_id=origin.run_id,
+            metrics=dict(origin.metrics),
+        )
+        manifest.write(draft)
+    return manifest
+
+
+def _weights(network: nn.Module) -> bytes:
+    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    return bytes(safetensors.torch.save(state))
+
+
+def _save_as_mlflow_model(graph: Path, folder: Path, example: NDArray[np.uint8]) -> None:
+    """Let the folder be an MLflow model too, so that ``mlflow.pyfunc`` loads the same version."""
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype(INPUT["dtype"]), INPUT["shape"], INPUT["name"])]),
+        outputs=Schema([TensorSpec(np.dtype(OUTPUT["dtype"]), OUTPUT["shape"], OUTPUT["name"])]),
+    )
+    requirements = [f"{name}=={version(name)}" for name in ("onnx", "onnxruntime", "numpy")]
+    with warnings.catch_warnings():
+        # Type hints of MLflow's own wrapper, checked against a signature that we give.
+        warnings.filterwarnings("ignore", category=UserWarning, module="mlflow.*")
+        mlflow.onnx.save_model(
+            onnx.load(graph),
+            str(folder),
+            signature=signature,
+            input_example={INPUT["name"]: example},
+            pip_requirements=requirements,
+            save_as_external_data=False,
+            onnx_execution_providers=["CPUExecutionProvider"],
+        )
+
+
+@contextmanager
+def _appearing(folder: Path) -> Iterator[Path]:
+    """Give a temporary sibling to fill; rename it to ``folder`` when all went well."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for left_over in folder.parent.glob(f".{folder.name}.*"):  # of a process killed at this point
+        shutil.rmtree(left_over)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+        draft = Path(temporary) / folder.name
+        draft.mkdir()
+        yield draft
+        for file in draft.rglob("*"):
+            _flush(file)
+        if folder.exists():  # a resumed run writes the bundle once more
+            shutil.rmtree(folder)
+        draft.replace(folder)
+    sync_folder(folder.parent)
+
+
+def _flush(file: Path) -> None:
+    if file.is_dir():
+        sync_folder(file)
+        return
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())

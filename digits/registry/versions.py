@@ -1,0 +1,81 @@
+"""Model versions in MLflow's registry: a bundle, the run it came from, an alias."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+
+from digits.contract.manifest import ONNX, WEIGHTS, Manifest
+from digits.errors import RegistryError
+
+CHALLENGER = "challenger"
+BUNDLE = "bundle"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version of a model."""
+
+    name: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.name} version {self.number}"
+
+
+def register(client: MlflowClient, *, name: str, run_id: str, manifest: Manifest) -> Version:
+    """Register the bundle that run ``run_id`` has stored, and call it the challenger.
+
+    The version appears in one step with its tags, after everything it refers to is stored. A run
+    registers once: resumed after that, it leaves a newer challenger alone.
+
+    Raises:
+        RegistryError: the registry refuses.
+    """
+    tags = {
+        "onnx_sha256": manifest.files[ONNX],
+        "weights_sha256": manifest.files[WEIGHTS],
+        "data_name": manifest.data_name,
+        "data_digest": manifest.data_digest,
+        "parameters": str(manifest.parameters),
+        "schema_version": str(manifest.schema_version),
+    }
+    if "test/accuracy" in manifest.metrics:
+        tags["accuracy"] = f"{manifest.metrics['test/accuracy']:.6f}"
+    try:
+        _ensure_model(client, name)
+        found = [
+            entry
+            for entry in client.search_model_versions(f"name='{name}' and run_id='{run_id}'")
+            if entry.tags.get("onnx_sha256") == tags["onnx_sha256"]
+        ]
+        created = found[0] if found else _create(client, name, run_id, tags)
+        version = Version(name, int(created.version))
+        if version.number > _challenger(client, name):
+            client.set_registered_model_alias(name, CHALLENGER, str(version.number))
+    except MlflowException as error:
+        raise RegistryError(f"registry.name: cannot register {name}: {error.message}") from error
+    return version
+
+
+def _create(client: MlflowClient, name: str, run_id: str, tags: dict[str, str]) -> ModelVersion:
+    return client.create_model_version(
+        name, source=f"runs:/{run_id}/{BUNDLE}", run_id=run_id, tags=tags
+    )
+
+
+def _challenger(client: MlflowClient, name: str) -> int:
+    """Return the number of the present challenger, 0 when there is none."""
+    return int(client.get_registered_model(name).aliases.get(CHALLENGER, 0))
+
+
+def _ensure_model(client: MlflowClient, name: str) -> None:
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+            raise

@@ -1,0 +1,1 @@
+"""One module per task noun: thin functions that wire the library together."""

@@ -1,0 +1,39 @@
+"""Commands as they can be typed here, with or without an active environment."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from digits.config.resolvers import PROJECT
+
+
+def run(*overrides: str) -> str:
+    """Return the command line of this program with ``overrides``."""
+    if _is_active("python") and Path.cwd() == PROJECT:
+        program = ["python", "run.py"]
+    elif (PROJECT / "scripts" / "run").is_file():
+        program = [_from_here(PROJECT / "scripts" / "run")]
+    else:
+        program = [sys.executable, _from_here(PROJECT / "run.py")]
+    return shlex.join([*program, *overrides])
+
+
+def tool(name: str, *arguments: str) -> str:
+    """Return the command line of a tool that is installed beside this interpreter."""
+    path = Path(sys.executable).with_name(name)
+    return shlex.join([name if _is_active(name) else _from_here(path), *arguments])
+
+
+def _is_active(name: str) -> bool:
+    """Tell whether typing ``name`` starts the one that belongs to this interpreter."""
+    found = shutil.which(name)
+    return found is not None and Path(found) == Path(sys.executable).with_name(name)
+
+
+def _from_here(path: Path) -> str:
+    near = os.path.relpath(path)
+    return str(path) if near.startswith("..") else near

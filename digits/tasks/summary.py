@@ -1,0 +1,94 @@
+"""The one screen a training ends with: what came out, where it is, what to type next."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from digits import STARTED
+from digits.evaluation.metrics import Report
+from digits.registry.versions import CHALLENGER, Version
+from digits.tasks import commands
+from digits.tracking.faults import without_password
+from digits.training.export import Parity
+from digits.training.fit import Fitted
+
+PIPED_WIDTH = 120  # columns where there is no terminal to ask
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the table shows."""
+
+    report: Report
+    parity: Parity
+    version: Version
+    fitted: Fitted
+    parameters: int
+    data: str
+    pictures: Path
+    run_id: str
+    tracking_uri: str
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The table, as (name, value) pairs."""
+        report, fitted = self.report, self.fitted
+        return [
+            ("data", self.data),
+            (
+                "accuracy",
+                f"{report.accuracy:.2%} of {report.count:,} held-out digits "
+                f"(95 % interval {report.low:.2%} to {report.high:.2%})",
+            ),
+            ("loss", f"{report.loss:.4f} nats"),
+            ("calibration error", f"{report.calibration_error:.2%}"),
+            (
+                "training",
+                f"{len(fitted.epochs)} epochs in {fitted.seconds:.1f} s, "
+                f"{fitted.images / fitted.seconds:,.0f} images/s, "
+                f"{fitted.waiting:.1%} of it waiting for data",
+            ),
+            ("parameters", f"{self.parameters:,}"),
+            (
+                "ONNX",
+                f"same answer on {self.parity.count:,} digits, "
+                f"logits within {self.parity.largest_difference:.1e}",
+            ),
+            ("model", f"{self.version} ({CHALLENGER})"),
+            ("run", self.run_id),
+            ("pictures", str(self.pictures)),
+            ("all in all", f"{time.monotonic() - STARTED:.0f} s"),
+        ]
+
+    def next_commands(self) -> list[tuple[str, str]]:
+        """(command, what it gives); each works as it stands."""
+        return [
+            (commands.run("data=mnist"), "the same on 70,000 digits"),
+            (commands.run("-m", "model=tiny,lenet,cnn"), "compare networks"),
+            *self._where_to_look(),
+        ]
+
+    def _where_to_look(self) -> list[tuple[str, str]]:
+        uri, gives = self.tracking_uri, "every run and picture"
+        if uri.startswith(("http://", "https://")) or without_password(uri) != uri:
+            return []  # a server has its own page, and a password is not shown
+        return [(commands.tool("mlflow", "ui", "--backend-store-uri", uri), gives)]
+
+
+def show(summary: Summary, console: Console | None = None) -> None:
+    """Print the table and the next commands."""
+    console = console or Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for row in summary.rows():
+        table.add_row(*row)
+    console.print(table)
+    console.print("\nNext:")
+    for command, gives in summary.next_commands():
+        console.print(f"  [bold]{command}[/bold]   [dim]# {gives}[/dim]", highlight=False)

@@ -1,0 +1,1 @@
+"""MLflow: where runs are recorded, and what a run records."""

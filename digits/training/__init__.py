@@ -1,0 +1,1 @@
+"""Fitting a classifier, and exporting what came out."""

@@ -1,0 +1,92 @@
+"""The check of keys: those that nothing reads, and those that the entry point reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from digits.config.output_folder import OutputFolder
+from tests.unit.checking import findings, toy
+
+
+def test_an_unread_key_is_named_with_the_one_meant() -> None:
+    tree = {
+        "task": toy(rate="${optimizer.lr}", seed="${seed}"),
+        "optimizer": {"lr": 1.0, "momentun": 0.9},
+        "seed": 0,
+        "lr": 2,
+        "sed": 1,
+        "unused": {"a": 1, "b": 2},
+    }
+    assert findings(tree) == [
+        "optimizer.momentun: nothing reads this key",
+        "lr: nothing reads this key; did you mean optimizer.lr?",
+        "sed: nothing reads this key; did you mean seed?",
+        "unused: nothing reads this key",
+    ]
+
+
+def test_the_frame_is_read_by_whoever_starts_the_task() -> None:
+    tree = {"task": toy(), "paths": {"root": ".", "rot": "x"}, "mine": {"a": 1}}
+    assert findings(tree) == [
+        "paths.rot: nothing reads this key; did you mean paths.root?",
+        "mine: nothing reads this key",
+    ]
+    assert findings(tree, frame=("paths", "mine")) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"seed": -1}, "seed: must be at least 0, not -1"),
+        ({"seed": 2**40}, f"seed: must be less than {2**32}, not {2**40}"),
+        ({"seed": None}, "seed: must be a whole number, not null"),
+        ({"check_only": "yes"}, 'check_only: must be true or false, not "yes"'),
+        ({"paths": {"root": None}}, "paths.root: must be a folder, not null"),
+        ({"paths": {"root": ""}}, 'paths.root: must be a folder, not ""'),
+        ({"paths": {"output": 3}}, "paths.output: must be a folder, not 3"),
+        (
+            {"paths": {"cache": "~/out"}},
+            'paths.cache: write the folder out: ~ is not expanded here, in "~/out"',
+        ),
+    ],
+)
+def test_what_the_entry_point_reads_is_judged_too(changes: dict[str, Any], fault: str) -> None:
+    assert findings({"task": toy(), **changes}) == [fault]
+
+
+@pytest.mark.parametrize("seed", [0, 2**32 - 1])
+def test_every_seed_of_numpy_is_one(seed: int) -> None:
+    assert findings({"task": toy(), "seed": seed}) == []
+
+
+@pytest.mark.parametrize("root", [None, "", "~/out"])
+@pytest.mark.parametrize("mode", ["run", "multirun"])
+def test_no_folder_is_made_where_none_is_named(
+    mode: str,
+    root: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = f"{tmp_path}/a"
+    hydra = {"run": {"dir": folder}, "sweep": {"dir": folder}}
+    tree = OmegaConf.create({"paths": {"root": root}, "hydra": hydra})
+    with pytest.raises(SystemExit) as caught:
+        getattr(OutputFolder(), f"on_{mode}_start")(tree)
+    assert caught.value.code == 2
+    assert "paths.root" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hydras_own_part_is_left_to_hydra() -> None:
+    hydra = {"launcher": {"_target_": "hydra._internal.BasicLauncher"}, "job": {"num": "???"}}
+    assert findings({"hydra": hydra, "task": toy()}) == []
+
+
+def test_a_missing_value_that_nothing_reads_is_only_unread() -> None:
+    assert findings({"task": toy(), "later": {"a": "???"}}) == ["later: nothing reads this key"]

@@ -69,10 +69,12 @@ SPACES = st.dictionaries(
     ),
     min_size=1,
 ).filter(lambda space: any(each != TWO for each in space.values()))
+# Three such spaces list twelve combinations at the most; fewer trials than lists are refused.
+COUNTS = st.integers(12, 20)
 
 
 @settings(max_examples=50)
-@given(st.lists(SPACES, min_size=1, max_size=3), st.integers(8, 20), st.integers(0, 20))
+@given(st.lists(SPACES, min_size=1, max_size=3), COUNTS, st.integers(0, 20))
 def test_longer_plan_begins_with_the_shorter_one(spaces, count, more):
     shorter, longer = planned(*spaces, count=count), planned(*spaces, count=count + more)
     assert longer[: len(shorter)] == shorter
@@ -80,7 +82,7 @@ def test_longer_plan_begins_with_the_shorter_one(spaces, count, more):
 
 
 @settings(max_examples=50)
-@given(st.lists(SPACES, min_size=1, max_size=3), st.integers(8, 20))
+@given(st.lists(SPACES, min_size=1, max_size=3), COUNTS)
 def test_no_trial_is_planned_twice(spaces, count):
     trials = [tuple(sorted(each.params.items())) for each in planned(*spaces, count=count)]
     assert len(set(trials)) == len(trials) <= count

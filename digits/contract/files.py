@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -44,3 +47,32 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def appearing(folder: Path) -> Iterator[Path]:
+    """Give a temporary sibling to fill; flush it and rename it to ``folder`` when all went well.
+
+    A folder that is already there is replaced.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for left_over in folder.parent.glob(f".{folder.name}.*"):  # of a process killed at this point
+        shutil.rmtree(left_over)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+        draft = Path(temporary) / folder.name
+        draft.mkdir()
+        yield draft
+        for file in draft.rglob("*"):
+            _flush(file)
+        if folder.exists():  # a resumed run writes the bundle once more
+            shutil.rmtree(folder)
+        draft.replace(folder)
+    sync_folder(folder.parent)
+
+
+def _flush(file: Path) -> None:
+    if file.is_dir():
+        sync_folder(file)
+        return
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())

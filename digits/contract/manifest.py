@@ -1,8 +1,9 @@
 """The manifest of a model bundle: what training and serving agree on, as data.
 
-A bundle is a folder: ``model.onnx``, ``weights.safetensors``, ``manifest.json``, beside MLflow's
-own description files. The manifest names every file that belongs to the model with its sha256.
-Parts that are optional are absent from older bundles; a reader says what is lacking and goes on.
+A bundle is a folder: ``model.onnx``, ``weights.safetensors``, ``config.yaml`` (what it was trained
+with) and ``manifest.json``, beside MLflow's own description files. The manifest names every file
+that belongs to the model with its sha256. Parts that are optional are absent from older bundles; a
+reader says what is lacking and goes on.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 ONNX = "model.onnx"
 WEIGHTS = "weights.safetensors"
+CONFIG = "config.yaml"
 
 
 class _Schema(BaseModel):

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -23,8 +19,8 @@ from mlflow.types import Schema, TensorSpec
 from numpy.typing import NDArray
 from torch import nn
 
-from digits.contract.files import sync_folder, write_atomically
-from digits.contract.manifest import ONNX, SCHEMA_VERSION, WEIGHTS, Manifest, sha256_of
+from digits.contract.files import appearing, write_atomically
+from digits.contract.manifest import CONFIG, ONNX, SCHEMA_VERSION, WEIGHTS, Manifest, sha256_of
 from digits.contract.preprocessing import Preprocessing
 
 INPUT: dict[str, Any] = {"name": "pixels", "dtype": "uint8", "shape": [-1, 28, 28]}
@@ -52,6 +48,7 @@ def write_bundle(
     *,
     network: nn.Module,
     graph: Path,
+    config: Path,
     example: NDArray[np.uint8],
     preprocessing: Preprocessing,
     origin: Origin,
@@ -62,13 +59,16 @@ def write_bundle(
         folder: appears complete, or not at all.
         network: its weights are stored as safetensors.
         graph: the ONNX file exported from it.
+        config: the canonical configuration that it was built and trained with; its ``model``
+            rebuilds the network.
         example: images uint8 ``[n, 28, 28]`` that show what the model takes.
         preprocessing: what stands between any image and the graph's input.
         origin: lineage and held-out metrics.
     """
-    with _appearing(folder) as draft:
+    with appearing(folder) as draft:
         _save_as_mlflow_model(graph, draft, example)
         write_atomically(draft / WEIGHTS, _weights(network))
+        write_atomically(draft / CONFIG, config.read_bytes())
         manifest = Manifest(
             schema_version=SCHEMA_VERSION,
             created=datetime.now(UTC),
@@ -76,7 +76,7 @@ def write_bundle(
             input=INPUT,
             output=OUTPUT,
             preprocessing=preprocessing.to_dict(),
-            files={name: sha256_of(draft / name) for name in (ONNX, WEIGHTS)},
+            files={name: sha256_of(draft / name) for name in (ONNX, WEIGHTS, CONFIG)},
             parameters=sum(weights.numel() for weights in network.parameters()),
             data_name=origin.data_name,
             data_digest=origin.data_digest,
@@ -111,29 +111,3 @@ def _save_as_mlflow_model(graph: Path, folder: Path, example: NDArray[np.uint8])
             save_as_external_data=False,
             onnx_execution_providers=["CPUExecutionProvider"],
         )
-
-
-@contextmanager
-def _appearing(folder: Path) -> Iterator[Path]:
-    """Give a temporary sibling to fill; rename it to ``folder`` when all went well."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for left_over in folder.parent.glob(f".{folder.name}.*"):  # of a process killed at this point
-        shutil.rmtree(left_over)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-        draft = Path(temporary) / folder.name
-        draft.mkdir()
-        yield draft
-        for file in draft.rglob("*"):
-            _flush(file)
-        if folder.exists():  # a resumed run writes the bundle once more
-            shutil.rmtree(folder)
-        draft.replace(folder)
-    sync_folder(folder.parent)
-
-
-def _flush(file: Path) -> None:
-    if file.is_dir():
-        sync_folder(file)
-        return
-    with file.open("rb") as stream:
-        os.fsync(stream.fileno())

@@ -115,7 +115,12 @@ def _run(
     judged = report(logits, data.test.labels)
     pictures = _draw(record.folder / "figures", fitted, judged, logits=logits, data=data)
     manifest, parity = _bundle(
-        record.folder / BUNDLE, training.classifier, logits, data=data, judged=judged, run_id=run.id
+        record,
+        training.classifier,
+        logits,
+        data=data,
+        judged=judged,
+        run_id=run.id,
     )
     metrics = _final_metrics(fitted, judged, parity)
     write_atomically(record.metrics_file, json.dumps(metrics, indent=2) + "\n")
@@ -167,7 +172,7 @@ def _draw(
 
 
 def _bundle(
-    folder: Path,
+    record: Record,
     classifier: DigitClassifier,
     logits: NDArray[np.float32],
     *,
@@ -182,9 +187,10 @@ def _bundle(
         to_onnx(classifier.network, mean=standard.mean, std=standard.std, file=graph)
         parity = check_parity(logits, onnx_answers(graph, data.test.images))
         manifest = write_bundle(
-            folder,
+            record.folder / BUNDLE,
             network=classifier.network,
             graph=graph,
+            config=record.config_file,
             example=data.test.images[:EXAMPLES],
             preprocessing=standard,
             origin=Origin(run_id, data.name, data.digest, judged.metrics("test")),

@@ -12,9 +12,10 @@ import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from digits.errors import ExportError
+from digits.models.inference import Inference
 
 # The exporter names torchvision's operators on every start, wanted or not.
 logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
@@ -40,20 +41,6 @@ class Parity:
     disagreements: int
 
 
-class _Inference(nn.Module):
-    """The classifier without what only Lightning needs."""
-
-    def __init__(self, network: nn.Module, mean: float, std: float) -> None:
-        super().__init__()
-        self.network = network
-        self.mean = mean
-        self.std = std
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        images = pixels.float().unsqueeze(1) / (255 * self.std) - self.mean / self.std
-        return self.network(images)
-
-
 def to_onnx(network: nn.Module, *, mean: float, std: float, file: Path) -> None:
     """Write ``pixels`` uint8 ``[batch, 28, 28]`` -> ``logits`` float32 ``[batch, 10]``.
 
@@ -61,7 +48,7 @@ def to_onnx(network: nn.Module, *, mean: float, std: float, file: Path) -> None:
     """
     plain = copy.deepcopy(network).cpu()
     plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # no stub
-    model = _Inference(plain, mean, std).eval()
+    model = Inference(plain, mean=mean, std=std).eval()
     example = torch.zeros(2, 28, 28, dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")

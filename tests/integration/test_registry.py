@@ -18,51 +18,17 @@ from digits.contract.manifest import Manifest, verify
 from digits.contract.preprocessing import Preprocessing
 from digits.errors import RegistryError
 from digits.models.networks import Tiny
-from digits.registry.bundle import Origin, write_bundle
 from digits.registry.versions import BUNDLE, register
-from digits.tracking.store import Tracking
-from digits.training.export import onnx_answers, to_onnx
+from digits.training.export import onnx_answers
 
 STANDARD = Preprocessing()
-
-
-@pytest.fixture(scope="module")
-def network():
-    """Small, with weights that give every digit its turn."""
-    torch.manual_seed(3)
-    return Tiny([4, 8], pool_after=[1]).to(memory_format=torch.channels_last).eval()
-
-
-@pytest.fixture(scope="module")
-def graph(network, tmp_path_factory):
-    """Export once for all tests."""
-    file = tmp_path_factory.mktemp("graph") / "model.onnx"
-    to_onnx(network, mean=STANDARD.mean, std=STANDARD.std, file=file)
-    return file
-
-
-@pytest.fixture
-def make(network, graph, digits):
-    """Write a bundle of ``run_id`` to a folder."""
-
-    def make(folder, run_id="r", graph=graph):
-        return write_bundle(
-            folder,
-            network=network,
-            graph=graph,
-            example=digits.test.images[:2],
-            preprocessing=STANDARD,
-            origin=Origin(run_id, "bars", digits.digest, {"test/accuracy": 0.98765432}),
-        )
-
-    return make
 
 
 def test_bundle_is_whole_and_verified(make, tmp_path, network, digits):
     folder = tmp_path / "bundle"
     manifest = make(folder)
     assert verify(folder) == manifest == Manifest.read(folder)
-    assert set(manifest.files) == {"model.onnx", "weights.safetensors"}
+    assert set(manifest.files) == {"model.onnx", "weights.safetensors", "config.yaml"}
     assert manifest.parameters == sum(weights.numel() for weights in network.parameters())
     assert manifest.preprocess() == STANDARD
     assert (manifest.data_digest, manifest.run_id) == (digits.digest, "r")
@@ -115,15 +81,6 @@ def test_failure_keeps_the_bundle_that_was_there(make, tmp_path):
 def test_folder_of_a_bundle_is_readable_for_others(make, tmp_path):
     make(tmp_path / "bundle")
     assert (tmp_path / "bundle").stat().st_mode & 0o055 == 0o055
-
-
-@pytest.fixture
-def stored(make, store, record, digits):
-    """A run whose bundle is stored: (client, run id, manifest)."""
-    with Tracking(uri=store).start(record) as run:
-        manifest = make(record.folder / "bundle", run_id=run.id)
-        run.log_folder(record.folder / "bundle", BUNDLE)
-    return run.client, run.id, manifest
 
 
 def test_version_has_tags_and_is_the_challenger(stored, digits):

@@ -1,0 +1,65 @@
+"""Bundles of a small network, and a run that has stored one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from digits.contract.preprocessing import Preprocessing
+from digits.models.networks import Tiny
+from digits.registry.bundle import Origin, write_bundle
+from digits.registry.versions import BUNDLE
+from digits.tracking.store import Tracking
+from digits.training.export import to_onnx
+
+STANDARD = Preprocessing()
+CONFIG = """\
+model:
+  _target_: digits.models.networks.Tiny
+  channels: [4, 8]
+  pool_after: [1]
+"""
+
+
+@pytest.fixture(scope="session")
+def network():
+    """Small, with weights that give every digit its turn."""
+    torch.manual_seed(3)
+    return Tiny([4, 8], pool_after=[1]).to(memory_format=torch.channels_last).eval()
+
+
+@pytest.fixture(scope="session")
+def graph(network, tmp_path_factory):
+    """Export once for all tests."""
+    file = tmp_path_factory.mktemp("graph") / "model.onnx"
+    to_onnx(network, mean=STANDARD.mean, std=STANDARD.std, file=file)
+    return file
+
+
+@pytest.fixture
+def make(network, graph, digits, tmp_path_factory):
+    """Write a bundle of ``run_id`` to a folder."""
+    config = tmp_path_factory.mktemp("config") / "config.yaml"
+    config.write_text(CONFIG)
+
+    def make(folder, run_id="r", graph=graph):
+        return write_bundle(
+            folder,
+            network=network,
+            graph=graph,
+            config=config,
+            example=digits.test.images[:2],
+            preprocessing=STANDARD,
+            origin=Origin(run_id, "bars", digits.digest, {"test/accuracy": 0.98765432}),
+        )
+
+    return make
+
+
+@pytest.fixture
+def stored(make, store, record, digits):
+    """A run whose bundle is stored: (client, run id, manifest)."""
+    with Tracking(uri=store).start(record) as run:
+        manifest = make(record.folder / "bundle", run_id=run.id)
+        run.log_folder(record.folder / "bundle", BUNDLE)
+    return run.client, run.id, manifest

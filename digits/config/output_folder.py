@@ -28,7 +28,7 @@ class OutputFolder(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         """Create ``hydra.sweep.dir``."""
         _refuse(config)
-        _refuse_unresolvable(config.hydra, "sweep", "sweeper")
+        _refuse_unresolvable(config)
         self._create(config.hydra.sweep.dir)
 
     @staticmethod
@@ -42,11 +42,12 @@ class OutputFolder(Callback):
             sys.exit(f"paths.root: cannot write {folder}: {error.strerror}. Choose another folder.")
 
 
-def _refuse_unresolvable(config: DictConfig, *names: str) -> None:
+def _refuse_unresolvable(config: DictConfig) -> None:
     """End the sweep where a value of it cannot be had: Hydra would print a stack trace."""
     try:
-        for name in names:
-            OmegaConf.to_container(config[name], resolve=True)
+        # Not hydra.sweep.subdir, whose value each job has for itself.
+        _ = config.hydra.sweep.dir
+        OmegaConf.to_container(config.hydra.sweeper, resolve=True)
     except OmegaConfBaseException as error:
         told = str(error).splitlines()[0].removeprefix(RAISED)
         sys.stderr.write(f"{told}\n")

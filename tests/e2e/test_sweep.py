@@ -96,3 +96,12 @@ def test_a_stopped_sweep_is_killed_with_its_jobs(
     parent, jobs = _family(program)
     assert jobs
     assert {run.info.status for run in (parent, *jobs)} == {"KILLED"}
+
+
+def test_a_sweep_that_cannot_be_resumed_is_named_before_anything_is_written(
+    program: Program,
+) -> None:
+    done = program(*QUICK, "tuner=random", "sweep.resume=nowhere", "-m")
+    assert done.returncode == 2
+    assert done.stderr == "sweep.resume: nowhere holds no sweep of a tuner\n"
+    assert not (program.folder / "outputs").exists()

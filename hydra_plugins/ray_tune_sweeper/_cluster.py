@@ -14,11 +14,12 @@ from typing import Any
 
 from hydra.errors import CompactHydraException
 
-from hydra_plugins.ray_tune_sweeper._preload import arrange
+from hydra_plugins.ray_tune_sweeper import _preload
 
 # What has to stand before ray is imported; a value the user has set wins.
 SWITCHES = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    "PL_DISABLE_FORK": "1",  # Tune's own default for trials, which workers inherit this way
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of a job mean what they mean without Tune
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own tables
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a notice about its next default
@@ -33,6 +34,7 @@ QUIET = ("ray.tune.execution.tune_controller", "ray.tune.tune")
 LOCAL = "local"
 OBJECT_STORE = 100 * 2**20  # bytes; the default takes a third of the memory
 ANSWER_SECONDS = 5.0
+PRELOAD_SECONDS = 60.0  # what workers may take for imports before trials are started all the same
 
 
 class ClusterError(CompactHydraException):
@@ -74,7 +76,7 @@ class Cluster:
         if self.address == LOCAL:
             # The default writes a token to the home folder; a cluster's own stays in force.
             os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-            arrange(self.preload, threads=max(1, int(self.resources["cpu"])))
+            _preload.arrange(self.preload, threads=max(1, int(self.resources["cpu"])))
         self._thread.start()
 
     def ready(self) -> None:
@@ -96,6 +98,9 @@ class Cluster:
                     f"resources.{name}={self.resources[name]:g}: a trial asks for more than there "
                     f"is ({have.get(resource, 0):g} {resource} in the cluster)"
                 )
+        if self._owned and self.address == LOCAL:
+            # Ray has started a worker for each core.
+            _preload.wait(int(have["CPU"]), most=PRELOAD_SECONDS)
 
     def stop(self, *, at_once: bool = False) -> None:
         """Disconnect, and end what was started here.
@@ -120,6 +125,8 @@ class Cluster:
             import ray
 
             ray.shutdown()
+            if self.address == LOCAL:
+                _preload.clear()
 
     def _connect(self) -> None:
         self._assert_answers()
@@ -141,6 +148,8 @@ class Cluster:
                 **options,
             )
         imports.join()
+        if self._owned and self.address == LOCAL:
+            _preload.admit_idle_workers()
         for name in QUIET:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 

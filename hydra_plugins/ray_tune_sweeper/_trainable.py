@@ -99,12 +99,14 @@ class HydraTrial(tune.Trainable):
         self.replay: Iterator[dict[str, Any]] = iter(story.steps if self.payload.replays else ())
         self.told = 0 if self.payload.replays else self.at
         self.is_first = True
+        self.has_replayed = False
 
     def step(self) -> dict[str, Any]:
         """Return the next result of the trial."""
         told = next(self.replay, None)
         if told is not None:
             self.told = told["step"]
+            self.has_replayed = True
             done = self.is_final and self.told == self.at
             return {**self._comparable(told["metrics"]), "done": done, FULL: done and self.is_full}
         if self.is_first and not self.payload.replays:
@@ -218,8 +220,10 @@ class HydraTrial(tune.Trainable):
                 self.job.end()
                 self._close(journal.INTERRUPTED if trial.interrupted else journal.PRUNED)
             self.job = None
-        elif self.told and self.is_open and not self.is_final and not self._is_interrupted():
-            self.journal.append(status=journal.PRUNED)  # stopped by what it had done before
+        elif self.has_replayed and self.is_open and not self._is_interrupted():
+            # Stopped by what it had done before. A trial that nothing was told of is not stopped:
+            # Tune may give it to another worker that is free earlier.
+            self.journal.append(status=journal.PRUNED)
         self._claim.close()
 
     def _close(self, status: str, **facts: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 pytest.importorskip("ray.tune")
@@ -20,7 +22,7 @@ from hydra_plugins.ray_tune_sweeper._journal import (
 )
 from hydra_plugins.ray_tune_sweeper._plan import Planned
 from hydra_plugins.ray_tune_sweeper._schedule import Schedule
-from hydra_plugins.ray_tune_sweeper._trainable import Payload
+from hydra_plugins.ray_tune_sweeper._trainable import HydraTrial, Payload
 from hydra_plugins.ray_tune_sweeper._tuner import Left, _settle
 
 PLAN = [Planned(number, {"x": number}) for number in range(4)]
@@ -35,6 +37,11 @@ def left(earlier, *, plan=PLAN, total=4, replays=False, pauses=False, retries=0)
     schedule = Schedule(FIFOScheduler(), replays=replays, pauses=pauses)
     known = {each.number: each for each in earlier}
     return Left.of(plan, known, total=total, schedule=schedule, retries=retries)
+
+
+def payload(journals, *, replays=True, pauses=False):
+    kind = {"metrics": ("acc",), "worst": {}, "max_t": None}
+    return Payload(None, journals, replays=replays, pauses=pauses, **kind)
 
 
 def numbers(rest):
@@ -81,14 +88,31 @@ def test_searcher_replaces_a_trial_whose_worker_died_before_its_first_line():
 def test_trials_whose_workers_are_gone_are_settled(tmp_path, reason, pauses, expected):
     for number, status in enumerate([FINISHED, RUNNING, PRUNED]):
         Journal(tmp_path, number).append(params={"x": number}, status=status)
-    payload = Payload(
-        None,  # type: ignore[arg-type]
-        tmp_path,
-        metrics=("acc",),
-        worst={},
-        max_t=None,
-        replays=True,
-        pauses=pauses,
-    )
-    _settle(payload, reason)
+    _settle(payload(tmp_path, pauses=pauses), reason)
     assert [each.status for each in stories(tmp_path).values()] == expected
+
+
+@pytest.mark.parametrize(
+    ("replays", "told", "expected"),
+    [
+        (False, 0, INTERRUPTED),  # given to another worker that was free earlier
+        (True, 0, INTERRUPTED),
+        (True, 1, PRUNED),  # the scheduler has heard of its first step, and ends it
+    ],
+)
+def test_trial_is_pruned_by_an_end_only_after_something_was_told(tmp_path, replays, told, expected):
+    folder = tmp_path / "trials"
+    folder.mkdir()
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.touch()
+    notes = {"checkpoint": str(checkpoint)}
+    Journal(folder, 3).append(params={"x": 3}, status=RUNNING, notes=notes, **STEP)
+    Journal(folder, 3).append(status=INTERRUPTED)
+    trial = HydraTrial.__new__(HydraTrial)
+    trial._trial_info = SimpleNamespace(trial_name="00003")
+    trial.payload = payload(folder, replays=replays)
+    trial._begin({"trial": {"number": 3, "params": {"x": 3}}})
+    for _ in range(told):
+        assert trial.step()["done"] is False
+    trial.cleanup()
+    assert stories(folder)[3].status == expected

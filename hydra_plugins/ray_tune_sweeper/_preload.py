@@ -6,6 +6,7 @@ by a task beforehand. A hook at the start of each worker can make them.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import shutil
@@ -80,6 +81,7 @@ def start() -> None:
     except Exception:
         return  # the trial that needs the module will say so
     finally:
+        gc.freeze()  # what is imported stays: the collector need not look at it in every trial
         _note_done()
 
 

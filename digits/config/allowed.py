@@ -70,7 +70,7 @@ SOME_TRAINING: Mapping[str, Any] = {
 
 SLOTS: tuple[Slot, ...] = (
     Slot("task", Defined(("digits.tasks",)), receives=frozenset({"record"})),
-    Slot("data", Defined(("digits.data",), method="load")),
+    Slot("data", Defined(("digits.data",), method="load"), probe="build"),
     Slot(
         "augmentation",
         Exactly(

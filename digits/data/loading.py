@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from math import ceil
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from digits.data.epochs import EpochLoader, EpochSampler
-from digits.data.types import Digits, Split
+from digits.data.types import Augment, Digits, Split
 from digits.errors import DataError
 
-#: (images uint8 [N, 28, 28], a key per image) -> images [N, 28, 28], uint8 or float32 in 0..255
-Augment = Callable[[NDArray[np.uint8], Sequence[tuple[int, ...]]], Any]
 Batch = tuple[Tensor, Tensor]
 EVALUATION_BATCH = 1000
 

@@ -8,16 +8,21 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from digits.data import idx
+from digits.data.raw import Raw
+from digits.data.source import Source
 from digits.data.split import sample, stratified
 from digits.data.types import CLASSES, Digits, Split
 from digits.errors import DataError
+
+if TYPE_CHECKING:
+    from digits.data.versions import Versions
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -58,7 +63,7 @@ TEST_LABELS = IdxFile(
 FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 
 
-class Mnist:
+class Mnist(Source):
     """MNIST with its official test set apart and a validation part cut from train.
 
     Args:
@@ -69,7 +74,11 @@ class Mnist:
         train_size: at most so many of the others to train on, in proportion of their classes;
             None for all. For one seed a smaller part is nearly all in a larger one.
         split_seed: chooses which images those are.
+        version, store: see :class:`Source`.
     """
+
+    name = "mnist"
+    settings = ("validation_size", "train_size", "split_seed")
 
     def __init__(
         self,
@@ -79,14 +88,17 @@ class Mnist:
         validation_size: Annotated[int, Field(ge=0, lt=60_000)] = 5000,
         train_size: Annotated[int | None, Field(ge=CLASSES)] = None,
         split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0,
+        version: str | int | None = None,
+        store: Versions | None = None,
     ) -> None:
+        super().__init__(version=version, store=store)
         self.root = None if root is None else Path(root).expanduser()
         self.cache = Path(cache).expanduser()
         self.validation_size = validation_size
         self.train_size = train_size
         self.split_seed = split_seed
 
-    def load(self) -> Digits:
+    def read(self) -> Digits:
         """Read the four files, check each content against its published sha256, and split.
 
         Raises:
@@ -94,11 +106,43 @@ class Mnist:
                 part does not fit.
             DownloadError: no mirror delivered a file.
         """
+        return self.preprocess(self.raw())
+
+    def raw(self) -> Raw:
+        """Return the content of the four files, each checked against its published sha256.
+
+        Raises:
+            DataError: a file of ``root`` is missing, damaged or of other content.
+            DownloadError: no mirror delivered a file.
+        """
         contents = self._local() if self.root is not None else self._cached()
         images, labels, test_images, test_labels = (
             idx.parse(content, file.name) for content, file in zip(contents, FILES, strict=True)
         )
-        everything = _split(images, labels)
+        return Raw(
+            name=self.name,
+            description="MNIST: official test set, validation cut from the training set",
+            arrays={
+                "train_images": images,
+                "train_labels": labels.astype(np.int64),
+                "test_images": test_images,
+                "test_labels": test_labels.astype(np.int64),
+            },
+        )
+
+    def preprocess(self, raw: Raw) -> Digits:
+        """Cut the validation part out of the published training part.
+
+        Raises:
+            DataError: these are not such images, or the validation part does not fit.
+        """
+        raw.require(
+            train_images=(None, 28, 28),
+            train_labels=(None,),
+            test_images=(None, 28, 28),
+            test_labels=(None,),
+        )
+        everything = Split(raw.arrays["train_images"], raw.arrays["train_labels"])
         parts = stratified(
             everything.labels,
             validation=self.validation_size,
@@ -112,11 +156,11 @@ class Mnist:
                 sample(train.labels, self.train_size, seed=self.split_seed, key="data.train_size")
             )
         return Digits(
-            name="mnist",
-            description="MNIST: official test set, validation cut from the training set",
+            name=self.name,
+            description=raw.description,
             train=train,
             validation=everything.take(parts.validation),
-            test=_split(test_images, test_labels),
+            test=Split(raw.arrays["test_images"], raw.arrays["test_labels"]),
         )
 
     def _local(self) -> list[bytes]:
@@ -163,7 +207,3 @@ def _verified(path: Path, file: IdxFile) -> bytes:
             f"{file.sha256}. Replace it, or leave data.root out to download it"
         )
     return content
-
-
-def _split(images: NDArray[Any], labels: NDArray[Any]) -> Split:
-    return Split(images, labels.astype(np.int64))

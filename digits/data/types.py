@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,9 @@ from numpy.typing import NDArray
 from digits.errors import DataError
 
 CLASSES = 10
+
+#: (images uint8 [N, 28, 28], a key per image) -> images [N, 28, 28], uint8 or float32 in 0..255
+Augment = Callable[[NDArray[np.uint8], Sequence[tuple[int, ...]]], Any]
 
 
 @dataclass(frozen=True)

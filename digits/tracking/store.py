@@ -33,6 +33,7 @@ from digits.errors import TrackingError
 from digits.tracking.faults import explained, without_password
 from digits.tracking.record import Record, git_commit
 from digits.tracking.run import Run
+from digits.tracking.search import runs_where
 
 # MLflow announces each schema migration of a new store, and each missing GPU, at INFO.
 for _name in ("alembic", "mlflow.store.db.utils", "mlflow.system_metrics"):
@@ -169,6 +170,16 @@ class Tracking:
         client = self.client()
         with explained(self.uri):
             return client.get_run(run_id)
+
+    def search(self, query: str) -> list[RecordedRun]:
+        """Return the runs of the experiment that MLflow's ``query`` is true of, the oldest first.
+
+        Raises:
+            TrackingError: the store does not answer.
+        """
+        client = self.client()
+        with explained(self.uri):
+            return runs_where(client, self._experiment_id(client), query)
 
     def reopen(self, run_id: str) -> Run:
         """Open an existing run again, to go on with it; what it was started with stays as it is.

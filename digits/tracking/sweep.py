@@ -14,9 +14,8 @@ from digits.contract.files import write_atomically
 from digits.tracking.faults import explained, without_password
 from digits.tracking.record import PARENT_FILE, run_id_in
 from digits.tracking.run import Run
+from digits.tracking.search import runs_where
 from digits.tracking.store import Tracking
-
-PAGE = 1000  # runs in one answer of the store
 
 
 @dataclass(frozen=True)
@@ -54,23 +53,10 @@ def open_parent(tracking: Tracking, folder: Path, overrides: Sequence[str]) -> R
 
 def children(parent: Run) -> list[RecordedRun]:
     """Return the runs of the sweep's jobs, the oldest first."""
-    found: list[RecordedRun] = []
-    token = None
     with explained(parent.uri):
         experiment = parent.client.get_run(parent.id).info.experiment_id
-        while True:
-            page = parent.client.search_runs(
-                [experiment],
-                filter_string=f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent.id}'",
-                order_by=["attributes.start_time ASC"],
-                max_results=PAGE,
-                page_token=token,
-            )
-            found += page
-            token = page.token
-            if not token:
-                break
-    return found
+    query = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent.id}'"
+    return runs_where(parent.client, experiment, query)
 
 
 def reconcile(parent: Run, outcomes: Mapping[str, Outcome], *, default: Outcome) -> None:

@@ -57,14 +57,15 @@ class ResumeError(DigitsError):
 
 
 class MissingExtraError(DigitsError):
-    """A library of an optional extra is not installed."""
+    """A library of an optional extra is not installed; ``without`` is how to do without it."""
 
-    def __init__(self, extra: str, module: str) -> None:
+    def __init__(self, extra: str, module: str, *, without: str | None = None) -> None:
         self.extra = extra
-        super().__init__(
+        message = (
             f"This task needs the extra '{extra}' ({module} is not installed). "
             f"Add it with: scripts/bootstrap {extra}"
         )
+        super().__init__(f"{message}; or go without: {without}" if without else message)
 
 
 class DataError(DigitsError):

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from digits.errors import DataError
+from digits.evaluation.calibration import reliability
 
 CLASSES = 10
-CALIBRATION_BINS = 15
 Z95 = 1.959963984540054  # standard normal quantile of a two-sided 95 % interval
 
 
@@ -72,7 +72,7 @@ def report(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Report:
         low=low,
         high=high,
         loss=float(-log_probabilities[np.arange(len(labels)), labels].mean()),
-        calibration_error=calibration_error(np.exp(log_probabilities.max(1)), correct),
+        calibration_error=reliability(np.exp(log_probabilities.max(1)), correct).error,
         macro_f1=macro_f1(confusion),
         confusion=confusion,
     )
@@ -90,21 +90,47 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
-def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> float:
-    """Return the expected calibration error over 15 equal bins (Guo et al. 2017, eq. 3).
-
-    Args:
-        confidence: probability of each answer, ``[N]``.
-        correct: whether the answer was right, ``[N]``.
-    """
-    bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)
-    gap = np.bincount(bins, weights=confidence - correct, minlength=CALIBRATION_BINS)
-    return float(np.abs(gap).sum() / len(confidence))
-
-
 def macro_f1(confusion: NDArray[np.int64]) -> float:
     """Return the unweighted mean F1 over the classes that occur as truth or answer."""
     hits = np.diag(confusion)
     total = confusion.sum(0) + confusion.sum(1)
     present = total > 0
     return float((2 * hits[present] / total[present]).mean())
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How one class fared, shares in 0..1.
+
+    Attributes:
+        label: the class.
+        count: digits of it.
+        precision: share right of the answers that name it; None where none does.
+        recall: share of its digits that are read as it; None where there is none.
+        f1: harmonic mean of the two; None where it is neither truth nor answer.
+    """
+
+    label: int
+    count: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+def per_class(confusion: NDArray[np.int64]) -> list[ClassScore]:
+    """Return the scores of each class from counts int64 ``[10, 10]`` (row = truth)."""
+    counts, answers, hits = confusion.sum(1), confusion.sum(0), np.diag(confusion)
+    return [
+        ClassScore(
+            label=label,
+            count=int(counts[label]),
+            precision=_share(hits[label], answers[label]),
+            recall=_share(hits[label], counts[label]),
+            f1=_share(2 * hits[label], counts[label] + answers[label]),
+        )
+        for label in range(CLASSES)
+    ]
+
+
+def _share(part: np.int64, whole: np.int64) -> float | None:
+    return float(part / whole) if whole else None

@@ -52,6 +52,7 @@ def write_bundle(
     example: NDArray[np.uint8],
     preprocessing: Preprocessing,
     origin: Origin,
+    temperature: float | None = None,
 ) -> Manifest:
     """Write the bundle of a trained network to ``folder`` and return its manifest.
 
@@ -64,6 +65,7 @@ def write_bundle(
         example: images uint8 ``[n, 28, 28]`` that show what the model takes.
         preprocessing: what stands between any image and the graph's input.
         origin: lineage and held-out metrics.
+        temperature: what its logits are to be divided by; None: not calibrated.
     """
     with appearing(folder) as draft:
         _save_as_mlflow_model(graph, draft, example)
@@ -82,6 +84,7 @@ def write_bundle(
             data_digest=origin.data_digest,
             run_id=origin.run_id,
             metrics=dict(origin.metrics),
+            temperature=temperature,
         )
         manifest.write(draft)
     return manifest

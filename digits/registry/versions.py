@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
@@ -79,3 +80,16 @@ def _ensure_model(client: MlflowClient, name: str) -> None:
     except MlflowException as error:
         if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
             raise
+
+
+def tag(client: MlflowClient, version: Version, tags: Mapping[str, str]) -> None:
+    """Set tags of a registered version.
+
+    Raises:
+        RegistryError: the registry refuses.
+    """
+    try:
+        for name, value in tags.items():
+            client.set_model_version_tag(version.name, str(version.number), name, value)
+    except MlflowException as error:
+        raise RegistryError(f"{version} cannot be tagged: {error.message}") from error

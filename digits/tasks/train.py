@@ -19,9 +19,10 @@ from scipy.special import softmax
 
 from digits.contract.files import write_atomically
 from digits.contract.manifest import ONNX, Manifest
-from digits.data.types import Digits
+from digits.data.types import Digits, Split
 from digits.errors import ResumeError
 from digits.evaluation import figures
+from digits.evaluation.calibration import fit_temperature
 from digits.evaluation.metrics import Report, report
 from digits.models.classifier import DigitClassifier
 from digits.registry.bundle import Origin, write_bundle
@@ -123,6 +124,8 @@ def _run(
         run_id=run.id,
     )
     metrics = _final_metrics(fitted, judged, parity)
+    if manifest.temperature is not None:
+        metrics["calibration/temperature"] = manifest.temperature
     write_atomically(record.metrics_file, json.dumps(metrics, indent=2) + "\n")
     run.log_folder(pictures, "figures")
     run.log_folder(record.folder / BUNDLE, BUNDLE)
@@ -194,8 +197,16 @@ def _bundle(
             example=data.test.images[:EXAMPLES],
             preprocessing=standard,
             origin=Origin(run_id, data.name, data.digest, judged.metrics("test")),
+            temperature=_temperature(classifier, data.validation),
         )
     return manifest, parity
+
+
+def _temperature(classifier: DigitClassifier, validation: Split) -> float | None:
+    """Calibrate on the validation split, never on the test; without one the bundle has none."""
+    if not len(validation):
+        return None
+    return fit_temperature(answers(classifier, validation.images), validation.labels)
 
 
 def _final_metrics(fitted: Fitted, judged: Report, parity: Parity) -> dict[str, float]:

@@ -130,8 +130,10 @@ class Run:
         with explained(self.uri):
             return str(self.client.get_run(self.id).info.artifact_uri)
 
-    def log_dataset(self, name: str, *, digest: str, description: str) -> None:
-        """Record which data this run learned from.
+    def log_dataset(
+        self, name: str, *, digest: str, description: str, context: str = "training"
+    ) -> None:
+        """Record which data this run learned from, or was for (``context``).
 
         MLflow's own digests cover a prefix of the data only, so ours is passed (cut to the length
         that MLflow allows; the whole one is a tag).
@@ -142,7 +144,7 @@ class Run:
             source_type="code",
             source=json.dumps({"tags": {"description": description}}),
         )
-        entry = DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training")])
+        entry = DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, context)])
         with explained(self.uri):
             self.client.log_inputs(self.id, datasets=[entry])
         self.set_tags({"digits.data_digest": digest, "digits.data_name": name})

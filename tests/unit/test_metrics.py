@@ -11,7 +11,8 @@ from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, f1_score, log_loss
 
 from digits.errors import DataError
-from digits.evaluation.metrics import calibration_error, macro_f1, report, wilson_interval
+from digits.evaluation.calibration import reliability
+from digits.evaluation.metrics import macro_f1, per_class, report, wilson_interval
 
 
 def random_answers(count=500, seed=0):
@@ -78,13 +79,13 @@ def test_calibration_error_is_its_definition(seed, count):
     confidence = random.uniform(0.1, 1, count)
     correct = random.random(count) < confidence
     expected = looped_calibration_error(confidence, correct)
-    assert calibration_error(confidence, correct) == pytest.approx(expected, abs=1e-12)
+    assert reliability(confidence, correct).error == pytest.approx(expected, abs=1e-12)
 
 
 def test_calibration_error_of_certainty():
     sure = np.ones(4)
-    assert calibration_error(sure, np.ones(4, bool)) == 0
-    assert calibration_error(sure, np.zeros(4, bool)) == 1
+    assert reliability(sure, np.ones(4, bool)).error == 0
+    assert reliability(sure, np.zeros(4, bool)).error == 1
 
 
 @given(some.lists(some.tuples(some.integers(0, 9), some.integers(0, 9)), min_size=1, max_size=60))

@@ -1,0 +1,244 @@
+"""`task=evaluate`: everything that is known of a trained model on one data set."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Protocol
+
+from pydantic import Field
+
+from digits.contract.files import write_atomically
+from digits.contract.manifest import CONFIG, ONNX
+from digits.data.types import Digits
+from digits.evaluation import classification_report as evidently_page
+from digits.evaluation import figures
+from digits.evaluation.classify import Classify, onnx_classifier, torch_classifier
+from digits.evaluation.corruptions import CORRUPTIONS
+from digits.evaluation.document import Subject, document, metrics
+from digits.evaluation.evaluation import Evaluation, evaluate_classifiers, steps
+from digits.evaluation.evaluation_figures import draw
+from digits.evaluation.page import page
+from digits.registry.find import Model, find_model
+from digits.registry.versions import tag
+from digits.tasks import commands
+from digits.tasks.evaluation_summary import EvaluationSummary, show
+from digits.tasks.progress import progress
+from digits.tracking.record import Record
+from digits.tracking.run import Run
+from digits.tracking.store import Tracking
+
+log = logging.getLogger(__name__)
+
+PAGE, REPORT, EVIDENTLY = "report.html", "report.json", "evidently.html"
+FOLDER = "evaluation"
+
+
+class Source(Protocol):
+    """Where digits come from: the `data` config group."""
+
+    def load(self) -> Digits:
+        """Read the data and split it."""
+
+
+def evaluate(
+    record: Record,
+    *,
+    version: str | int,
+    source: Source,
+    tracking: Tracking,
+    cache: str,
+    registered_name: Annotated[str, Field(pattern=r"^[^/:.%\"']+$")] = "digits",
+    runtime: Literal["onnx", "torch", "both"] = "both",
+    classification_report: bool = True,
+) -> float:
+    """Judge a model on the test split, draw, write the page, track; return its accuracy.
+
+    Args:
+        record: the job's folder and configuration.
+        version: alias, number, run id, run folder or bundle folder.
+        source: the data; its test split is judged.
+        tracking: where the model is registered and the evaluation is recorded.
+        cache: folder that bundles are fetched to.
+        registered_name: the registered model.
+        runtime: what computes the answers; with both, figures are of ONNX and the two compared.
+        classification_report: whether Evidently writes its page too.
+
+    Raises:
+        MissingExtraError: Evidently is wanted and not installed.
+        RegistryError: there is no such model, it is damaged, or too old for torch.
+        DataError: the data cannot be read, or its test split is empty.
+    """
+    if classification_report:
+        evidently_page.require(without="classification_report=false")
+    model = find_model(
+        tracking.client(), str(version), name=registered_name, cache=Path(cache).expanduser()
+    )
+    data = source.load()
+    with record.claimed(), tracking.start(record) as run:
+        run.log_record(record)
+        summary = _run(record, run, model, data, runtime, with_evidently=classification_report)
+    if record.job is None:
+        show(summary.rows(), summary.next_commands())
+    else:
+        accuracy = summary.evaluation.first.report.accuracy
+        log.info("Job %d: %s: %.2f%%, %s", record.job, model, 100 * accuracy, summary.page)
+    return summary.evaluation.first.report.accuracy
+
+
+def _run(
+    record: Record, run: Run, model: Model, data: Digits, runtime: str, *, with_evidently: bool
+) -> EvaluationSummary:
+    """Do all that happens inside the tracked run."""
+    run.log_dataset(
+        data.name, digest=data.digest, description=data.description, context="evaluation"
+    )
+    run.set_tags(_tags(model))
+    classifiers, notes = _classifiers(model, runtime)
+    with progress(steps(classifiers, list(CORRUPTIONS))) as step:
+        evaluation = evaluate_classifiers(
+            classifiers, data, temperature=model.manifest.temperature, seed=record.seed, step=step
+        )
+    notes = [*notes, *_notes(model, data, evaluation)]
+    folder = record.folder / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    if with_evidently:
+        missing = evidently_page.missing_classes(data.test.labels)
+        if missing:
+            named = ", ".join(map(str, missing))
+            notes.append(f"Evidently's report is left out: these digits do not occur: {named}.")
+        else:
+            evidently_page.write_classification_report(
+                data.test.labels,
+                evaluation.probabilities,
+                folder / EVIDENTLY,
+                seed=record.seed,
+            )
+    subject = _subject(record, model, data, notes)
+    _write(folder, subject, evaluation, seed=record.seed)
+    numbers = metrics(subject, evaluation)
+    write_atomically(record.metrics_file, json.dumps(numbers, indent=2) + "\n")
+    run.log_folder(folder, FOLDER)
+    run.log_metrics(numbers)
+    _mark(run, model, data, numbers)
+    return EvaluationSummary(
+        subject=subject,
+        evaluation=evaluation,
+        page=folder / PAGE,
+        run_id=run.id,
+        version=str(model.version.number if model.version else model.folder),
+    )
+
+
+def _classifiers(model: Model, runtime: str) -> tuple[dict[str, Classify], list[str]]:
+    """Load what is to be evaluated; also return what has to be said of it."""
+    classifiers: dict[str, Classify] = {}
+    notes = []
+    if runtime != "torch":
+        classifiers["onnx"] = onnx_classifier(model.folder / ONNX)
+    if runtime == "both" and CONFIG not in model.manifest.files:
+        notes.append(f"torch is left out: the bundle is of an older version without {CONFIG}.")
+    elif runtime != "onnx":
+        from digits.tasks.trained import trained_network  # torch only where it is wanted
+
+        network = trained_network(model.folder, model.manifest)
+        classifiers["torch"] = torch_classifier(network)
+    return classifiers, notes
+
+
+def _notes(model: Model, data: Digits, evaluation: Evaluation) -> list[str]:
+    """Say what a reader of the figures has to know."""
+    notes = []
+    manifest = model.manifest
+    if manifest.temperature is None:
+        notes.append(
+            "The bundle has no temperature: one was fitted on this data's validation split."
+            if evaluation.fitted
+            else "The bundle has no temperature, and this data has no validation split to fit "
+            "one on: nothing is calibrated."
+        )
+    if data.digest != manifest.data_digest and data.name == manifest.data_name:
+        notes.append(
+            f"This is not the version of {data.name} that the model learned from: digits that it "
+            f"was trained on may be among those that it is judged on."
+        )
+    elif data.digest != manifest.data_digest:
+        notes.append(f"The model learned from {manifest.data_name}, not from {data.name}.")
+    occurring = sum(score.count > 0 for score in evaluation.classes)
+    if occurring < len(evaluation.classes):
+        notes.append(
+            f"Only {occurring} of the ten digits occur in this data: the figures say nothing of "
+            f"the others."
+        )
+    for note in notes:
+        log.warning(note)
+    return notes
+
+
+def _subject(record: Record, model: Model, data: Digits, notes: list[str]) -> Subject:
+    manifest = model.manifest
+    return Subject(
+        model=str(model),
+        run_id=manifest.run_id,
+        created=manifest.created.isoformat(timespec="seconds"),
+        learned_from=manifest.data_name,
+        learned_digest=manifest.data_digest,
+        onnx_sha256=manifest.files[ONNX],
+        onnx_bytes=(model.folder / ONNX).stat().st_size,
+        parameters=manifest.parameters,
+        data=data.name,
+        data_digest=data.digest,
+        data_description=data.description,
+        notes=notes,
+        command=commands.run(*record.overrides),
+    )
+
+
+def _write(folder: Path, subject: Subject, evaluation: Evaluation, *, seed: int) -> None:
+    """Draw the pictures and write the page and the report."""
+    pictures = draw(evaluation, folder / "figures", seed=seed)
+    figures.worst_mistakes(
+        evaluation.test.images,
+        evaluation.test.labels,
+        evaluation.probabilities,
+        folder / "figures" / "worst_mistakes.png",
+    )
+    facts = document(subject, evaluation)
+    text = json.dumps(facts, indent=2, allow_nan=False, ensure_ascii=False)
+    write_atomically(folder / REPORT, text + "\n")
+    write_atomically(folder / PAGE, page(facts, evaluation, pictures))
+
+
+def _tags(model: Model) -> dict[str, str]:
+    """Say what is evaluated, from the run's first moment on."""
+    tags = {
+        "digits.model_run_id": model.manifest.run_id,
+        "digits.onnx_sha256": model.manifest.files[ONNX],
+    }
+    if model.version is not None:
+        tags["digits.model_version"] = f"{model.version.name}/{model.version.number}"
+    return tags
+
+
+def _mark(run: Run, model: Model, data: Digits, numbers: Mapping[str, float]) -> None:
+    """Let the registered version say how it was evaluated on this data, and in which run."""
+    if model.version is None:
+        return
+    marks = {
+        "run_id": run.id,
+        "data_digest": data.digest,
+        **{
+            name: f"{numbers[key]:.6f}"
+            for name, key in (
+                ("accuracy", "test/accuracy"),
+                ("calibration_error", "test/calibrated_calibration_error"),
+                ("robustness_mean", "robustness/mean"),
+                ("robustness_worst", "robustness/worst"),
+                ("stability", "stability/one_pixel"),
+            )
+        },
+    }
+    prefix = f"evaluation.{data.name}"
+    tag(run.client, model.version, {f"{prefix}.{name}": value for name, value in marks.items()})

@@ -8,6 +8,7 @@
     │   └── DownloadError       the public mirrors did not give the file
     ├── TrackingError           the tracking store does not answer or cannot be written
     ├── ExportError             the exported graph disagrees with the trained network
+    ├── ExplanationError        an attribution method that does not suit the network
     └── RegistryError           a model version or bundle that is missing, damaged or half-written
 
 The message of each names the key or file concerned and says what to do about it.
@@ -82,6 +83,10 @@ class TrackingError(DigitsError):
 
 class ExportError(DigitsError):
     """The exported graph does not reproduce the trained network."""
+
+
+class ExplanationError(DigitsError):
+    """An attribution method cannot explain this network."""
 
 
 class RegistryError(DigitsError):

@@ -117,6 +117,7 @@ SLOTS: tuple[Slot, ...] = (
         probe="trainer",
     ),
     Slot("callbacks.*", Subclass("pytorch_lightning.Callback"), probe="build"),
+    Slot("explainer.*", Subclass("digits.evaluation.explainers.Explainer"), probe="build"),
     Slot("**", Defined(("digits",)), must_build=False),
 )
 

@@ -194,6 +194,19 @@ def _prepare_all(
     return images
 
 
+def read_image(path: Path, preprocess: Preprocessing | None = None) -> NDArray[np.uint8]:
+    """Read a picture of a digit from a file, and bring it to uint8 ``[28, 28]``.
+
+    Args:
+        path: a PNG, JPEG, WebP or BMP file.
+        preprocess: that of a trained model; the current one unless given.
+
+    Raises:
+        DataError: it cannot be read, or is no such picture; the message names the file.
+    """
+    return prepared(path, _content(path), preprocess)
+
+
 def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
@@ -202,13 +215,21 @@ def _content(path: Path) -> bytes:
         raise DataError(f"{path} cannot be read ({error.strerror or error})") from error
 
 
-def prepared(name: Path | str, data: bytes) -> NDArray[np.uint8]:
+def prepared(
+    name: Path | str, data: bytes, preprocess: Preprocessing | None = None
+) -> NDArray[np.uint8]:
     """Return the picture in a file's bytes as uint8 ``[28, 28]``.
+
+    Args:
+        name: what an error message begins with.
+        data: the content of a PNG, JPEG, WebP or BMP file.
+        preprocess: that of a trained model; the current one unless given.
 
     Raises:
         DataError: not a picture, too large or damaged; begins with ``name``.
     """
+    preprocess = preprocess or Preprocessing()
     try:
-        return Preprocessing()(decode(data, max_pixels=MAX_PIXELS, max_bytes=MAX_BYTES))
+        return preprocess(decode(data, max_pixels=MAX_PIXELS, max_bytes=MAX_BYTES))
     except DataError as error:
         raise DataError(f"{name}: {error}") from error

@@ -17,6 +17,8 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 LEAVES = sorted(path for path in CONF.rglob("*.yaml") if path.parent != CONF)
 #: what an option cannot be composed without
 NEEDS = {"data/folder": ["data.root=images"]}
+#: group -> the task that has it, where that is not the default one
+TASKS = {"explainer": "explain"}
 
 
 def _name(leaf: Path) -> str:
@@ -32,7 +34,9 @@ def _compose(*overrides: str) -> DictConfig:
 @pytest.mark.parametrize("leaf", LEAVES, ids=_name)
 def test_option_composes_and_passes_the_check(leaf: Path) -> None:
     group, _, option = _name(leaf).rpartition("/")
-    check(_compose(f"{group}={option}", *NEEDS.get(_name(leaf), [])), elsewhere=True)
+    task = [f"task={TASKS[group]}"] if group in TASKS else []
+    needs = NEEDS.get(_name(leaf), [])
+    check(_compose(f"{group}={option}", *task, *needs), elsewhere=True)
 
 
 @pytest.mark.parametrize("leaf", LEAVES, ids=_name)

@@ -19,6 +19,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from digits.data.draws import uniform
 from digits.data.ranges import AxisRanges, Range, ascending, by_axis, written
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -96,7 +97,7 @@ class Affine(BatchTransform):
         count, _, height, width = images.shape
         inverse = torch.linalg.inv(self._linear(count, generator))
         shift_x, shift_y = (
-            (_uniform(count, bounds, generator) * size).trunc()
+            (uniform(count, bounds, generator) * size).trunc()
             for bounds, size in zip(self.translate_percent, (width, height), strict=True)
         )
         offset = -inverse @ torch.stack([shift_x, shift_y], dim=1).unsqueeze(2)
@@ -107,12 +108,12 @@ class Affine(BatchTransform):
         return functional.grid_sample(images, grid, padding_mode="zeros", align_corners=True)
 
     def _linear(self, count: int, generator: torch.Generator) -> Tensor:
-        scale_x = _uniform(count, self.scale[0], generator)
-        scale_y = scale_x if self.keep_ratio else _uniform(count, self.scale[1], generator)
-        angle = torch.deg2rad(_uniform(count, self.rotate, generator))
+        scale_x = uniform(count, self.scale[0], generator)
+        scale_y = scale_x if self.keep_ratio else uniform(count, self.scale[1], generator)
+        angle = torch.deg2rad(uniform(count, self.rotate, generator))
         # The original negates the shear it draws.
         shear_x, shear_y = (
-            torch.tan(torch.deg2rad(-_uniform(count, bounds, generator))) for bounds in self.shear
+            torch.tan(torch.deg2rad(-uniform(count, bounds, generator))) for bounds in self.shear
         )
         one = torch.ones(count)
         cos, sin = torch.cos(angle), torch.sin(angle)
@@ -197,7 +198,7 @@ class CoarseDropout(BatchTransform):
     @staticmethod
     def _spans(side: int, used: Tensor, bounds: Range, generator: torch.Generator) -> Tensor:
         """Draw one interval of 0..side per hole: bool ``[N, holes, side]``."""
-        length = (_uniform(used.numel(), bounds, generator).view(used.shape) * side).trunc()
+        length = (uniform(used.numel(), bounds, generator).view(used.shape) * side).trunc()
         start = (torch.rand(used.shape, generator=generator) * (side - length + 1)).trunc()
         position = torch.arange(side)
         inside = (position >= start.unsqueeze(2)) & (position < (start + length).unsqueeze(2))
@@ -224,11 +225,6 @@ class BatchedAugmentation:
         for step in self.steps.values():
             batch = step(batch, generator)
         return batch.squeeze(1)
-
-
-def _uniform(count: int, bounds: Range, generator: torch.Generator) -> Tensor:
-    low, high = bounds
-    return torch.rand(count, generator=generator) * (high - low) + low
 
 
 def _matrices(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:

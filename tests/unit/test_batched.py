@@ -10,12 +10,20 @@ import torch
 from numpy.typing import NDArray
 
 from digits.data.batched import Affine, BatchedAugmentation, BatchTransform, CoarseDropout, Elastic
+from digits.data.batched_filters import RandomConvolution, Thickness
+from digits.data.batched_intensity import Light, Noise
+from digits.data.batched_overlay import Strokes
 from tests.unit.samples import lopsided_digit
 
 STEPS: dict[str, Callable[[float], BatchTransform]] = {
     "affine": lambda p: Affine(rotate=(-15, 15), scale=(0.9, 1.1), shear=(-10, 10), p=p),
     "elastic": lambda p: Elastic(alpha=30, sigma=4, p=p),
     "dropout": lambda p: CoarseDropout(num_holes_range=(1, 3), p=p),
+    "thickness": lambda p: Thickness(strength=(-1, 1), p=p),
+    "convolution": lambda p: RandomConvolution(reach=(0, 3), p=p),
+    "strokes": lambda p: Strokes(segments=(1, 3), p=p),
+    "light": lambda p: Light(background=(0, 0.5), p=p),
+    "noise": lambda p: Noise(deviation=(0, 0.5), p=p),
 }
 
 

@@ -1,0 +1,97 @@
+"""Batched augmentation by neighbourhoods: random convolutions, thicker and thinner strokes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from digits.data.batched import BatchTransform, Fraction, Probability
+from digits.data.draws import each, uniform, whole
+from digits.data.ranges import ascending
+
+Reach = Annotated[int, Field(ge=0, le=8)]
+
+
+class RandomConvolution(BatchTransform):
+    """Each image seen through a small linear filter of its own, with random weights.
+
+    Keeps the shape and changes the texture: strokes come out blurred, doubled, hollow, as
+    outlines. After Xu et al., "Robust and generalizable visual representation learning via random
+    convolutions", 2021, in which the mixture with the original is the paper's too. Here the
+    filtered image is scaled to the full range and folded at zero, so that the empty background of
+    a digit stays empty.
+
+    Args:
+        reach: fewest and most pixels from the middle of the filter to its edge; 2 is 5 x 5.
+        strength: range of the share of the filtered image in the result.
+        p: probability of transforming an image.
+
+    Raises:
+        ValueError: a range that runs backwards.
+    """
+
+    def __init__(
+        self,
+        *,
+        reach: tuple[Reach, Reach] = (1, 2),
+        strength: tuple[Fraction, Fraction] = (0.0, 1.0),
+        p: Probability = 0.5,
+    ) -> None:
+        super().__init__(p)
+        fewest, most = ascending("reach", reach)
+        self.reach = int(fewest), int(most)
+        self.strength = ascending("strength", strength)
+
+    def transform(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Filter float32 ``[N, 1, H, W]``; beyond the border the image goes on as it ends."""
+        count, most = len(images), self.reach[1]
+        weights = torch.randn(count, 1, 2 * most + 1, 2 * most + 1, generator=generator)
+        distance = torch.arange(-most, most + 1).abs()
+        square = torch.maximum(distance.unsqueeze(1), distance)
+        weights *= square <= each(whole(count, self.reach, generator))
+        padded = functional.pad(images, (most,) * 4, mode="replicate")
+        # One group per image: each filter sees its own image only.
+        filtered = functional.conv2d(padded.transpose(0, 1), weights, groups=count).transpose(0, 1)
+        peak = filtered.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-6)
+        share = each(uniform(count, self.strength, generator))
+        return torch.lerp(images, filtered * (255 / peak), share).abs_()
+
+
+class Thickness(BatchTransform):
+    """Thicker or thinner strokes: each pixel takes the greatest, or least, value around it.
+
+    Dilation and erosion by a cross of 3 x 3, mixed with the original by a random share.
+
+    Args:
+        strength: range of the share; below 0 strokes get thinner, above 0 thicker, -1 and 1 are
+            the full erosion and dilation.
+        p: probability of transforming an image.
+
+    Raises:
+        ValueError: a range that runs backwards.
+    """
+
+    def __init__(
+        self,
+        *,
+        strength: tuple[
+            Annotated[float, Field(ge=-1, le=1)], Annotated[float, Field(ge=-1, le=1)]
+        ] = (-0.5, 1.0),
+        p: Probability = 0.5,
+    ) -> None:
+        super().__init__(p)
+        self.strength = ascending("strength", strength)
+
+    def transform(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Thicken or thin the strokes of float32 ``[N, 1, H, W]``."""
+        strength = each(uniform(len(images), self.strength, generator))
+        # Thinning ink is thickening what is around it.
+        signed = images * strength.sign()
+        upright = functional.max_pool2d(signed, (3, 1), stride=1, padding=(1, 0))
+        across = functional.max_pool2d(signed, (1, 3), stride=1, padding=(0, 1))
+        changed = torch.maximum(upright, across) * strength.sign()
+        return torch.lerp(images, changed, strength.abs())

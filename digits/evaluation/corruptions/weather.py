@@ -1,0 +1,89 @@
+"""Light and weather: brightness, stripes of negative, fog, spatter."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from digits.evaluation.corruptions.draws import Draws
+
+BRIGHTER = 0.5
+STRIPE = 7  # columns at either edge
+FOG = 3.0  # times the fractal is white
+FOG_DECAY = 1.4  # of the fractal's width from one level to the next
+FOG_SIDE = 256
+FOG_AT_ONCE = 32  # fractals in memory
+LIQUID = (0.65, 0.3)  # mean and standard deviation
+LIQUID_SIGMA = 1.0
+LIQUID_LEVEL = 0.65
+MUD_SIGMA = 1.5
+MUD_LEVEL = 0.8
+MUD = 63 / 255
+
+
+def brightness(pixels: NDArray[np.float32], draws: Draws) -> NDArray[np.float32]:
+    """Add half of white."""
+    return np.minimum(pixels + np.float32(BRIGHTER), 1)
+
+
+def stripe(pixels: NDArray[np.float32], draws: Draws) -> NDArray[np.float32]:
+    """Invert the 7 columns at the left and the 7 at the right."""
+    striped = pixels.copy()
+    for edge in (slice(None, STRIPE), slice(-STRIPE, None)):
+        striped[:, :, edge] = 1 - pixels[:, :, edge]
+    return striped
+
+
+def fog(pixels: NDArray[np.float32], draws: Draws) -> NDArray[np.float32]:
+    """Lay a corner of a plasma fractal over the image, three times as bright as it."""
+    height, width = pixels.shape[1:]
+    brightest = pixels.max((1, 2), keepdims=True)
+    veil = np.empty_like(pixels)
+    for start in range(0, len(pixels), FOG_AT_ONCE):
+        part = slice(start, start + FOG_AT_ONCE)
+        noise = draws.of(part).uniform(FOG_SIDE**2 - 1)
+        veil[part] = plasma(noise, decay=FOG_DECAY)[:, :height, :width]
+    return (pixels + np.float32(FOG) * veil) * (brightest / (brightest + np.float32(FOG)))
+
+
+def plasma(noise: NDArray[np.float32], *, decay: float) -> NDArray[np.float32]:
+    """Return clouds in 0..1 by the diamond-square algorithm on a torus.
+
+    Args:
+        noise: float32 ``[N, side * side - 1]`` in 0..1; ``side`` is a power of two.
+        decay: the displacement's amplitude falls by its square from one level to the next.
+    """
+    cloud = np.zeros((len(noise), 1, 1), np.float32)
+    rest = 2 * noise - 1
+    amplitude = np.float32(1)
+    while rest.shape[1]:
+        side = cloud.shape[1]
+        bumps = amplitude * rest[:, : 3 * side**2].reshape(-1, 3, side, side)
+        rest = rest[:, 3 * side**2 :]
+        pairs = cloud + np.roll(cloud, -1, 2)
+        middle = (pairs + np.roll(pairs, -1, 1)) / 4 + bumps[:, 0]
+        finer = np.empty((len(noise), side, 2, side, 2), np.float32)
+        finer[:, :, 0, :, 0] = cloud
+        finer[:, :, 1, :, 1] = middle
+        finer[:, :, 0, :, 1] = (pairs + middle + np.roll(middle, 1, 1)) / 4 + bumps[:, 1]
+        # The published map takes the corner to the right here where the one below is nearer.
+        finer[:, :, 1, :, 0] = (pairs + middle + np.roll(middle, 1, 2)) / 4 + bumps[:, 2]
+        cloud = finer.reshape(len(noise), 2 * side, 2 * side)
+        amplitude /= np.float32(decay**2)
+    cloud -= cloud.min((1, 2), keepdims=True)
+    return cloud / cloud.max((1, 2), keepdims=True)
+
+
+def spatter(pixels: NDArray[np.float32], draws: Draws) -> NDArray[np.float32]:
+    """Cover spots, where smoothed noise is high, with dark grey mud."""
+    mean, deviation = LIQUID
+    liquid = mean + deviation * draws.normal(*pixels.shape[1:])
+    wet = _smooth(liquid, LIQUID_SIGMA) > LIQUID_LEVEL
+    mud = _smooth(wet.astype(np.float32), MUD_SIGMA)
+    mud[mud < MUD_LEVEL] = 0
+    return pixels * (1 - mud) + np.float32(MUD) * mud
+
+
+def _smooth(fields: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    return gaussian_filter(fields, (0, sigma, sigma), mode="nearest")

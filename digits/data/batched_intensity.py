@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -68,6 +70,33 @@ class Invert(BatchTransform):
     def transform(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return ``255 - images``, float32 ``[N, 1, H, W]``."""
         return 255 - images
+
+
+class Bands(BatchTransform):
+    """Dark ink on a light ground in a part of the image: a band at any place and angle.
+
+    Args:
+        width: range of the band's width as a fraction of the image's side.
+        p: probability of transforming an image.
+
+    Raises:
+        ValueError: a range that runs backwards.
+    """
+
+    def __init__(self, *, width: SpanOfFractions = (0.1, 0.5), p: Probability = 0.5) -> None:
+        super().__init__(p)
+        self.width = ascending("width", width)
+
+    def transform(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Invert a band of each image of float32 ``[N, 1, H, W]``."""
+        count, _, height, width = images.shape
+        angle = each(uniform(count, (0, math.pi), generator))
+        place = each(uniform(count, (-0.5, 0.5), generator))
+        half = each(uniform(count, self.width, generator)) / 2
+        down = torch.linspace(-0.5, 0.5, height).unsqueeze(1)
+        across = torch.linspace(-0.5, 0.5, width)
+        distance = (across * torch.cos(angle) + down * torch.sin(angle) - place).abs()
+        return torch.where(distance < half, 255 - images, images)
 
 
 class Noise(BatchTransform):

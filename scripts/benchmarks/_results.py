@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import os
@@ -11,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -146,6 +147,13 @@ def cpu_name() -> str:
 
 def run_task(overrides: Sequence[str]) -> dict[str, float]:
     """Run ``python run.py`` with these overrides and return the metrics it leaves."""
+    with run_folder(overrides) as folder:
+        return metrics_of(folder)
+
+
+@contextlib.contextmanager
+def run_folder(overrides: Sequence[str]) -> Iterator[Path]:
+    """Run ``python run.py`` with these overrides; yield the run's folder, which lasts as long."""
     folder = tempfile.mkdtemp(prefix="digits-bench-")
     try:
         places = [f"paths.root={folder}", f"paths.cache={ROOT}/outputs/cache"]
@@ -154,10 +162,15 @@ def run_task(overrides: Sequence[str]) -> dict[str, float]:
         if done.returncode:
             sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-3000:]}")
         (metrics,) = Path(folder).glob("runs/*/*/metrics.json")
-        values: dict[str, float] = json.loads(metrics.read_text(encoding="utf-8"))
-        return values
+        yield metrics.parent
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def metrics_of(folder: Path) -> dict[str, float]:
+    """Return the metrics that a run has left in its folder."""
+    values: dict[str, float] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    return values
 
 
 def arguments(description: str | None, **options: int) -> argparse.Namespace:

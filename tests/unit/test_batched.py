@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from digits.data.batched import Affine, BatchedAugmentation, BatchTransform, CoarseDropout, Elastic
 from digits.data.batched_filters import RandomConvolution, Thickness
-from digits.data.batched_intensity import Light, Noise
+from digits.data.batched_intensity import Bands, Light, Noise
 from digits.data.batched_overlay import Strokes
 from tests.unit.samples import lopsided_digit
 
@@ -23,6 +23,7 @@ STEPS: dict[str, Callable[[float], BatchTransform]] = {
     "convolution": lambda p: RandomConvolution(reach=(0, 3), p=p),
     "strokes": lambda p: Strokes(segments=(1, 3), p=p),
     "light": lambda p: Light(background=(0, 0.5), p=p),
+    "bands": lambda p: Bands(width=(0.4, 0.5), p=p),
     "noise": lambda p: Noise(deviation=(0, 0.5), p=p),
 }
 

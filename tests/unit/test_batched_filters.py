@@ -27,7 +27,9 @@ def _point() -> torch.Tensor:
 
 
 def test_a_filter_of_one_pixel_at_full_strength_changes_no_digit() -> None:
-    images = RandomConvolution(reach=(0, 0), strength=(1, 1), p=1.0)(_batch(10), _draws())
+    images = RandomConvolution(reach=(0, 0), gain=(1, 1), strength=(1, 1), p=1.0)(
+        _batch(10), _draws()
+    )
 
     torch.testing.assert_close(images, _batch(10))
 
@@ -51,6 +53,26 @@ def test_a_point_shows_how_far_the_filters_reach() -> None:
 
     touched = (images > 0).flatten(1).sum(dim=1)
     assert set(touched.tolist()) == {9, 25, 49}
+
+
+def test_a_balanced_filter_leaves_the_outline_of_an_even_area() -> None:
+    block = torch.zeros(20, 1, 28, 28)
+    block[:, :, 6:20, 6:20] = 200
+    balanced = RandomConvolution(reach=(1, 1), balance=(1, 1), strength=(1, 1), p=1.0)
+
+    images = balanced(block, _draws())
+
+    assert images[:, :, 7:19, 7:19].max() < 0.01
+    assert images[:, :, 5:7, 5:21].amax(dim=(1, 2, 3)).min() > 1
+
+
+def test_gain_lifts_what_it_does_not_cut() -> None:
+    low, high = (
+        RandomConvolution(gain=(gain, gain), strength=(1, 1), p=1.0)(_batch(20), _draws())
+        for gain in (1.0, 3.0)
+    )
+
+    torch.testing.assert_close(high, (3 * low).clamp_max(255), atol=0.01, rtol=1e-4)
 
 
 def test_a_blank_image_stays_blank() -> None:
@@ -83,6 +105,9 @@ def test_half_a_strength_is_half_way() -> None:
     ("step", "arguments", "message"),
     [
         (RandomConvolution, {"reach": (3, 1)}, "reach must run from low to high"),
+        (RandomConvolution, {"balance": (1, 0)}, "balance must run"),
+        (RandomConvolution, {"gain": (2, 1)}, "gain must run"),
+        (RandomConvolution, {"gain": (0, 1)}, r"gain must be above 0, not \[0, 1\]"),
         (RandomConvolution, {"strength": (1, 0)}, "strength must run"),
         (Thickness, {"strength": (1, -1)}, "strength must run"),
     ],

@@ -1,4 +1,4 @@
-"""Light and noise: what they do to the grey levels of a batch."""
+"""Light, bands and noise: what they do to the grey levels of a batch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from digits.data.batched_intensity import Light, Noise
+from digits.data.batched_intensity import Bands, Light, Noise
 from digits.data.draws import smooth_field
 
 
@@ -60,6 +60,24 @@ def test_a_field_is_as_smooth_down_as_across() -> None:
     assert down == pytest.approx(across, rel=0.03)
 
 
+def test_a_band_is_inverted_and_the_rest_is_left() -> None:
+    images = Bands(width=(0.3, 0.3), p=1.0)(_ramp(100), _draws())
+
+    changed = (images != _ramp(100)) & (_ramp(100) != 127.5)
+    torch.testing.assert_close(images[changed], 255 - _ramp(100)[changed])
+    # A band through the middle covers its width; one at the corner hardly anything.
+    assert 0.15 < changed.float().mean() < 0.35
+
+
+def test_bands_lie_at_every_angle() -> None:
+    dark = torch.zeros(500, 1, 28, 28)
+
+    bands = Bands(width=(0.1, 0.1), p=1.0)(dark, _draws()) > 0
+
+    upright = bands.sum(dim=2).amax(dim=2) - bands.sum(dim=3).amax(dim=2)
+    assert 0.3 < (upright > 0).float().mean() < 0.7
+
+
 def test_noise_has_the_deviation_that_was_asked_for() -> None:
     grey = torch.full((100, 1, 28, 28), 128.0)
 
@@ -77,11 +95,12 @@ def test_noise_has_the_deviation_that_was_asked_for() -> None:
         (Light, {"contrast": (0.5, 0.1)}, "contrast must run"),
         (Light, {"sigma": (5, 2)}, "sigma must run"),
         (Light, {"sigma": (0, 2)}, r"sigma must be above 0, not \[0, 2\]"),
+        (Bands, {"width": (0.5, 0.1)}, "width must run"),
         (Noise, {"deviation": (0.5, 0.1)}, "deviation must run"),
     ],
 )
 def test_ranges_that_nothing_can_be_drawn_from_are_refused(
-    step: type[Light] | type[Noise], arguments: dict[str, Any], message: str
+    step: type[Light] | type[Bands] | type[Noise], arguments: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         step(**arguments)

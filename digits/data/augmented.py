@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from digits.data.archive import MAX_BYTES
 from digits.data.types import Augment, Digits, Split
+from digits.errors import DataError
 
 BATCH = 1000  # images at once; a batched augmentation holds several copies of them
 Copies = Annotated[int, Field(ge=1, le=100)]
@@ -20,10 +22,16 @@ def augmented(data: Digits, augment: Augment, *, copies: int, seed: int) -> Digi
     Draw k of an image is the one that a training with this seed sees in epoch k, where the
     augmentation works image by image. Values of a batched one are rounded to whole grey levels.
     Validation and test stay as they are.
+
+    Raises:
+        DataError: more than a data version may hold.
     """
-    draws = [
-        _draw(data.train.images, augment, epoch=copy, seed=seed) for copy in range(copies)
-    ]
+    if copies * data.train.images.nbytes > MAX_BYTES:  # before it fills the memory
+        raise DataError(
+            f"copies={copies} of {len(data.train):,} images is more than the {MAX_BYTES:,} bytes "
+            f"of a data version"
+        )
+    draws = [_draw(data.train.images, augment, epoch=copy, seed=seed) for copy in range(copies)]
     train = Split(np.concatenate(draws), np.tile(data.train.labels, copies))
     told = "augmented" if copies == 1 else f"augmented {copies} times"
     return Digits(

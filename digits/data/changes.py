@@ -130,7 +130,7 @@ def _samples(content: Raw | Digits) -> Iterator[tuple[bytes, Sample]]:
     arrays = arrays_of(content)
     if "files" in arrays:
         for (name, data), label in zip(unpacked(arrays).items(), arrays["labels"], strict=True):
-            yield _key(data), Sample(name, "", int(label), _decoder(data))
+            yield _key(data), Sample(name, "", int(label), _decoder(name, data))
         return
     for part in PARTS if isinstance(content, Digits) else ("", "train", "test"):
         prefix = f"{part}_" if part else ""

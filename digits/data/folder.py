@@ -115,9 +115,7 @@ class Folder(Source):
             raise DataError("data.root: name the folder with one folder per class, 0 to 9")
         return self.root
 
-    def _split(
-        self, images: NDArray[np.uint8], labels: NDArray[np.int64], folder: str
-    ) -> Digits:
+    def _split(self, images: NDArray[np.uint8], labels: NDArray[np.int64], folder: str) -> Digits:
         everything = Split(images, labels)
         parts = by_share(
             labels,

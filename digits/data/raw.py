@@ -58,8 +58,18 @@ class Raw:
             for name, shape in shapes.items()
         )
         if not fits:
-            found = {name: list(array.shape) for name, array in self.arrays.items()}
-            raise DataError(f"{self.description}: it holds {found}, which {self.name} cannot be of")
+            found = {name: array.shape for name, array in self.arrays.items()}
+            raise DataError(
+                f"data version {self.digest} holds {_told(found)}; raw data of {self.name} is "
+                f"{_told(shapes)}"
+            )
+
+
+def _told(shapes: Mapping[str, tuple[int | None, ...]]) -> str:
+    return ", ".join(
+        f"{name} [{', '.join('N' if length is None else str(length) for length in shape)}]"
+        for name, shape in sorted(shapes.items())
+    )
 
 
 def packed(files: Mapping[str, bytes], labels: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
@@ -85,9 +95,7 @@ def unpacked(arrays: Mapping[str, NDArray[Any]]) -> dict[str, bytes]:
     if not fits or arrays["sizes"].min(initial=0) < 0 or ends[-1] != len(content):
         raise DataError("the names, sizes and contents of its files do not fit each other")
     starts = ends - arrays["sizes"]
-    return {
-        name: content[start:end] for name, start, end in zip(names, starts, ends, strict=True)
-    }
+    return {name: content[start:end] for name, start, end in zip(names, starts, ends, strict=True)}
 
 
 def _encoded(name: str) -> bytes:

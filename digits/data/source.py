@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from digits.data.raw import Raw
 from digits.data.types import Digits
+from digits.data.version import hold_name
 from digits.errors import DataError
 
 if TYPE_CHECKING:  # the store's libraries take seconds to import; most data needs no store
-    from digits.data.versions import Version, Versions
+    from digits.data.version import Version
+    from digits.data.versions import Versions
 
 log = logging.getLogger(__name__)
 
@@ -25,20 +28,21 @@ class Source(ABC):
         store: where versions are; touched only when one is named.
 
     Raises:
-        ValueError: a version without a store.
+        ValueError: what names no version, or a version without a store.
     """
 
     name: ClassVar[str]
     #: arguments that decide what preprocessing makes of the raw data
     settings: ClassVar[tuple[str, ...]]
 
-    def __init__(
-        self, *, version: str | int | None = None, store: Versions | None = None
-    ) -> None:
+    def __init__(self, *, version: str | int | None = None, store: Versions | None = None) -> None:
         if version is not None and store is None:
             raise ValueError("version is of no use without a store to take it from")
+        if version is not None:
+            hold_name(str(version))
         self.version = None if version is None else str(version)
         self.store = store
+        self._taken: Version | None = None
 
     def load(self) -> Digits:
         """Return the digits in their three splits.
@@ -73,7 +77,30 @@ class Source(ABC):
         content = self.store.fetch(version)
         if not isinstance(content, Raw):
             self._say_what_does_not_count(version)
+        self._taken = version
         return version, content
+
+    def keep(self, data: Digits, *, commit: str, config_digest: str, config: Path) -> None:
+        """Keep what :meth:`load` gave as a preprocessed version, unless it is kept already.
+
+        Args:
+            data: what it gave.
+            commit, config_digest: see :class:`~digits.data.version.Made`.
+            config: the canonical configuration, to be kept with it.
+
+        Raises:
+            DataError: too large for a version, or there is no store.
+            TrackingError: the store does not answer, or cannot be written.
+        """
+        from digits.data.version import Made  # with the store, not with every source
+
+        if self.store is None:
+            raise DataError("keep_data: data.store is null, there is nowhere to keep the data")
+        if self.store.holds(data.digest):
+            return
+        parent = None if self._taken is None else self._taken.digest
+        made = Made.now(commit=commit, config_digest=config_digest, parent=parent)
+        self.store.put(data, "preprocessed", made, settings=self.settings_now(), config=config)
 
     def settings_now(self) -> dict[str, Any]:
         """Return the arguments that decide what preprocessing makes of the raw data."""

@@ -7,114 +7,42 @@ What made a version (and made it again) is in the tags of its run, the content i
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run as RecordedRun
-from pydantic import BaseModel, ConfigDict
 
 from digits.contract.files import appearing
 from digits.data import archive
-from digits.data.archive import STAGES, Stage
+from digits.data.archive import Stage
 from digits.data.raw import Raw
 from digits.data.types import Digits
+from digits.data.version import (
+    ABOUT_TAG,
+    FILES_TAG,
+    LATEST,
+    NAME_TAG,
+    STAGE_TAG,
+    VERSION_TAG,
+    Made,
+    Version,
+    hold_name,
+    recorded,
+    shown,
+)
 from digits.errors import DataError
 from digits.tracking.faults import explained
 from digits.tracking.run import Run
 from digits.tracking.store import Tracking
 
 FOLDER = "data"  # of a run's artifacts
-SHOWN = 12  # characters of a digest that are shown, and enough to name a version
-FEWEST = 8  # that are enough to look for one
-DIGEST = re.compile(rf"[0-9a-f]{{{FEWEST},64}}")
-
-VERSION_TAG = "digits.data_version"
-STAGE_TAG = "digits.data_stage"
-NAME_TAG = "digits.data_name"
-ABOUT_TAG = "digits.data_about"
-FILES_TAG = "digits.data_files"
-MADE_TAG = "digits.data_made."
-
-
-class Made(BaseModel):
-    """One time that a version was made.
-
-    Attributes:
-        commit: of the code; ``-dirty`` appended for local changes.
-        config_digest: sha256 (hex) of the canonical configuration.
-        parent: digest of the version that it was made of; None of raw data.
-        when: date and time, UTC.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    commit: str
-    config_digest: str
-    parent: str | None = None
-    when: datetime
-
-    @classmethod
-    def now(cls, *, commit: str, config_digest: str, parent: str | None = None) -> Made:
-        """Return one that happens now."""
-        when = datetime.now(UTC)
-        return cls(commit=commit, config_digest=config_digest, parent=parent, when=when)
-
-    @property
-    def tag(self) -> str:
-        """The tag that it is kept in: made again from the same, only the time is new."""
-        origin = f"{self.commit} {self.config_digest} {self.parent}"
-        return f"{MADE_TAG}{hashlib.sha256(origin.encode()).hexdigest()[:16]}"
-
-
-@dataclass(frozen=True)
-class Version:
-    """A stored data version; its text is the beginning of its digest.
-
-    Attributes:
-        digest: sha256 (hex) of the content.
-        stage: raw, preprocessed or augmented.
-        name: the source.
-        description: one line on what it is.
-        settings: arguments that it was made with.
-        shapes: array -> shape.
-        made: when and how it was made, the first time first.
-        run_id: the run that keeps it.
-        files: file -> sha256 (hex).
-    """
-
-    digest: str
-    stage: Stage
-    name: str
-    description: str
-    settings: Mapping[str, Any]
-    shapes: Mapping[str, tuple[int, ...]]
-    made: tuple[Made, ...]
-    run_id: str
-    files: Mapping[str, str]
-
-    def __str__(self) -> str:
-        return self.digest[:SHOWN]
-
-    @property
-    def samples(self) -> int:
-        """How many labelled pictures it holds."""
-        return sum(shape[0] for name, shape in self.shapes.items() if name.endswith("labels"))
-
-    @property
-    def parents(self) -> list[str]:
-        """Digests of what it was made of, the first first."""
-        return list(dict.fromkeys(made.parent for made in self.made if made.parent))
 
 
 class Versions:
@@ -170,40 +98,51 @@ class Versions:
                 kept = self._kept(content.digest)
                 assert kept is not None
                 if kept.info.run_id == mine.id:
-                    return _version(kept), True
+                    return recorded(kept), True
                 with explained(mine.uri):
                     mine.client.delete_run(mine.id)  # another machine was first
             again = Run(self.tracking.client(), kept.info.run_id, uri=self.tracking.uri)
             again.set_tags({made.tag: made.model_dump_json()})
             return self.find(content.digest), False
 
-    def find(self, wanted: str, *, name: str | None = None) -> Version:
+    def holds(self, digest: str) -> bool:
+        """Tell whether content of this sha256 (hex) is kept.
+
+        Raises:
+            TrackingError: the store does not answer.
+        """
+        return self._kept(digest) is not None
+
+    def find(self, wanted: str, *, name: str | None = None, key: str = "data.version") -> Version:
         """Return the version that ``wanted`` names.
 
         Args:
             wanted: a digest or the beginning of one, or ``<stage>:latest``: what was made last.
             name: the source whose latest version is meant; None for any.
+            key: what a message says where ``wanted`` was given.
 
         Raises:
             DataError: there is no such version, or there are several.
             TrackingError: the store does not answer.
         """
-        stage, colon, which = wanted.partition(":")
-        if colon and (stage not in STAGES or which != "latest"):
-            raise DataError(f"data.version: {wanted}: write {':latest, '.join(STAGES)}:latest")
-        if colon:
-            found = [each for each in self.all(name) if each.stage == stage]
-            if found:
-                return max(found, key=lambda version: version.made[-1].when)
-        elif DIGEST.fullmatch(wanted):
+        try:
+            hold_name(wanted)
+        except ValueError as error:
+            raise DataError(f"{key}: a {error}") from error
+        if wanted.endswith(LATEST):
+            stage = wanted.removesuffix(LATEST)
+            kept = [version for version in self.all(name) if version.stage == stage]
+            found = sorted(kept, key=lambda version: version.made[-1].when)[-1:]
+        else:
             tag = f"tags.`{VERSION_TAG}`"
-            query = f"{tag} = '{wanted}'" if len(wanted) == 64 else f"{tag} LIKE '{wanted}%'"
-            found = self._search(query)
-            if len(found) == 1:
-                return found[0]
-            if found:
-                raise DataError(f"data.version: {wanted} is the beginning of {len(found)} versions")
-        raise DataError(f"data.version: there is no {wanted}{_offer(self.all(), name)}")
+            whole = f"{tag} = '{wanted}'"
+            found = self._search(whole if len(wanted) == 64 else f"{tag} LIKE '{wanted}%'")
+        if len(found) > 1:
+            digests = ", ".join(version.digest for version in found)
+            raise DataError(f"{key}: {wanted} is the beginning of {len(found)} digests: {digests}")
+        if not found:
+            raise DataError(f"{key}: there is no {wanted}{_offer(self.all(), name)}")
+        return found[0]
 
     def all(self, name: str | None = None) -> list[Version]:
         """Return every version, of one source or of all, the one first kept first."""
@@ -242,13 +181,11 @@ class Versions:
             if found:
                 raise DataError(
                     f"data.version: {version} ({version.stage} data of {version.name}) is damaged "
-                    f"in the store: {uri}/{found}. Delete the run {version.run_id} and keep the "
-                    f"data again: task=data"
+                    f"in the store: {uri}/{found}. Take it out (mlflow runs delete --run-id "
+                    f"{version.run_id}) and keep the data again (task=data)"
                 )
 
-    def _upload(
-        self, folder: Path, about: archive.About, made: Made, config: Path | None
-    ) -> Run:
+    def _upload(self, folder: Path, about: archive.About, made: Made, config: Path | None) -> Run:
         tags = {
             VERSION_TAG: about.digest,
             STAGE_TAG: about.stage,
@@ -257,7 +194,7 @@ class Versions:
             FILES_TAG: json.dumps(archive.digests(folder)),
             made.tag: made.model_dump_json(),
         }
-        name = f"{about.name}-{about.stage}-{about.digest[:SHOWN]}"
+        name = f"{about.name}-{about.stage}-{shown(about.digest)}"
         run = self.tracking.create(name, tags, parent_run_id=None)
         try:
             run.log_folder(folder, FOLDER)
@@ -278,7 +215,7 @@ class Versions:
         first: dict[str, RecordedRun] = {}
         for run in sorted(self._whole(query), key=_order):
             first.setdefault(run.data.tags[VERSION_TAG], run)
-        return [_version(run) for run in first.values()]
+        return [recorded(run) for run in first.values()]
 
     def _whole(self, query: str) -> list[RecordedRun]:
         whole = "attributes.status = 'FINISHED'"
@@ -294,23 +231,6 @@ class Versions:
 
 def _order(run: RecordedRun) -> tuple[int, str]:
     return run.info.end_time, run.info.run_id
-
-
-def _version(run: RecordedRun) -> Version:
-    tags = run.data.tags
-    about = archive.About.model_validate_json(tags[ABOUT_TAG])
-    made = [Made.model_validate_json(tags[tag]) for tag in tags if tag.startswith(MADE_TAG)]
-    return Version(
-        digest=about.digest,
-        stage=about.stage,
-        name=about.name,
-        description=about.description,
-        settings=about.settings,
-        shapes={name: array.shape for name, array in about.arrays.items()},
-        made=tuple(sorted(made, key=lambda each: each.when)),
-        run_id=run.info.run_id,
-        files=json.loads(tags[FILES_TAG]),
-    )
 
 
 def _offer(versions: list[Version], name: str | None) -> str:

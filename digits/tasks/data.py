@@ -17,7 +17,8 @@ from digits.data.changes import Changes, Sample, changes
 from digits.data.raw import Raw
 from digits.data.source import Source
 from digits.data.types import Augment, Digits
-from digits.data.versions import Made, Version, Versions
+from digits.data.version import Made, Version
+from digits.data.versions import Versions
 from digits.errors import DataError
 from digits.evaluation.contact_sheet import Strip, contact_sheet
 from digits.tasks import data_summary
@@ -52,14 +53,18 @@ def data(
         store: where versions are kept.
         copies: augmented draws of each training image.
         seed: of the augmentation.
-        compare: two versions of one stage; nothing is kept then.
+        compare: two versions of one stage (digests, or ``<stage>:latest`` of the source); nothing
+            is kept then.
 
     Raises:
         DataError: the data cannot be read or kept, or a version is unknown or damaged.
         TrackingError: the store does not answer.
     """
     if compare is not None:
-        _compare(record, store, *map(str, compare))
+        before, after = (
+            store.find(str(wanted), name=source.name, key="compare") for wanted in compare
+        )
+        _compare(record, store, before, after)
         return
     kept = _Keeper(record, store).keep(source, augmentation, copies=copies, seed=seed)
     told = [data_summary.told(each.version) | {"new": each.is_new} for each in kept]
@@ -76,9 +81,7 @@ class _Keeper:
         self.commit = git_commit(Path(__file__).parent)
         self.kept: list[Kept] = []
 
-    def keep(
-        self, source: Source, augmentation: Augment, *, copies: int, seed: int
-    ) -> list[Kept]:
+    def keep(self, source: Source, augmentation: Augment, *, copies: int, seed: int) -> list[Kept]:
         begin = source.raw() if source.version is None else self._begin(source, source.version)
         # Preprocessed before the raw data is kept: what cannot be read is no version.
         digits = source.preprocess(begin) if isinstance(begin, Raw) else begin
@@ -97,7 +100,9 @@ class _Keeper:
     def _begin(self, source: Source, wanted: str) -> Raw | Digits:
         version, content = source.stored(wanted)
         if version.stage == "augmented":
-            raise DataError(f"data.version: {version} is augmented already; name what it is made of")
+            raise DataError(
+                f"data.version: {version} is augmented already; name what it is made of"
+            )
         self.kept.append(Kept(version, is_new=False, seconds=0.0))
         return content
 
@@ -114,8 +119,7 @@ class _Keeper:
         self.kept.append(Kept(version, is_new, time.monotonic() - begin))
 
 
-def _compare(record: Record, store: Versions, one: str, other: str) -> None:
-    before, after = store.find(one), store.find(other)
+def _compare(record: Record, store: Versions, before: Version, after: Version) -> None:
     if before.stage != after.stage:
         raise DataError(
             f"compare: {before} is {before.stage} and {after} is {after.stage} data; compare two "

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
 from digits.data.changes import Changes
-from digits.data.versions import Version
+from digits.data.version import Version
 from digits.tasks import commands
 
 PIPED_WIDTH = 120  # columns where there is no terminal to ask
@@ -57,12 +58,33 @@ def show(kept: Sequence[Kept], everything: Sequence[Version]) -> None:
     last = kept[-1].version
     plain = ["augmentation=none"] if last.stage == "augmented" else []
     data = [] if last.name == "uci" else [f"data={last.name}"]
+    following = [
+        (commands.run(*data, f"data.version={last}", *plain), "train on it"),
+        (commands.run("task=lineage", f"of={last}"), "what came of it"),
+    ]
+    two = _two_to_compare(kept, everything)
+    if two:
+        compare = f"compare=[{two[0]},{two[1]}]"
+        following.append((commands.run("task=data", compare), f"what changed in {two[0].stage}"))
     console.print("\nNext:")
-    train = commands.run(*data, f"data.version={last}", *plain)
-    lineage = commands.run("task=lineage", f"of={last}")
-    for command, gives in ((train, "train on it"), (lineage, "what came of it")):
+    for command, gives in following:
         text = f"  [bold]{command}[/bold]   [dim]# {gives}[/dim]"
         console.print(text, highlight=False, soft_wrap=True)
+
+
+def _two_to_compare(
+    kept: Sequence[Kept], everything: Sequence[Version]
+) -> tuple[Version, Version] | None:
+    """Return the first of the kept versions that has another of its stage, and the last such."""
+    for now in (each.version for each in kept):
+        others = [
+            version
+            for version in everything
+            if version.stage == now.stage and version.digest != now.digest
+        ]
+        if others:
+            return max(others, key=lambda version: version.made[-1].when), now
+    return None
 
 
 def trees(versions: Sequence[Version], kept: Mapping[str, Kept]) -> list[Tree]:
@@ -86,7 +108,7 @@ def trees(versions: Sequence[Version], kept: Mapping[str, Kept]) -> list[Tree]:
 
 
 def line(version: Version, kept: Mapping[str, Kept]) -> str:
-    """Return one line on a version: what it is, and what made it last."""
+    """Return what a version is and what made it last, and below it with which settings."""
     made = version.made[-1]
     parts = [
         f"[bold]{version.stage}[/bold] {version}",
@@ -99,7 +121,20 @@ def line(version: Version, kept: Mapping[str, Kept]) -> str:
         found = kept[version.digest]
         state = f"new, {found.seconds:.1f} s" if found.is_new else "kept already"
         parts.append(f"[green]{state}[/green]")
-    return "  ".join(parts)
+    told = escape(settings(version))
+    return "  ".join(parts) + (f"\n[dim]{told}[/dim]" if told else "")
+
+
+def settings(version: Version) -> str:
+    """Return the settings that made a version of what it was made of; augmentations by name."""
+    values = {
+        key: value for key, value in version.settings.items() if not key.startswith("augmentation.")
+    }
+    steps = [key.split(".") for key in version.settings if key.startswith("augmentation.steps.")]
+    if version.stage == "augmented":
+        values = {key: values[key] for key in ("copies", "seed")}
+    told = [f"{key}={'null' if value is None else value}" for key, value in values.items()]
+    return " ".join([*told, *dict.fromkeys(step[2] for step in steps)])
 
 
 def short(commit: str) -> str:

@@ -30,7 +30,7 @@ from digits.registry.versions import BUNDLE, register
 from digits.tasks import commands
 from digits.tasks.summary import Summary, show
 from digits.tasks.trial import run_trial
-from digits.tracking.record import Record
+from digits.tracking.record import Record, git_commit
 from digits.tracking.run import Run
 from digits.tracking.store import Tracking
 from digits.training.callbacks import History
@@ -56,6 +56,7 @@ def train(
     callbacks: Mapping[str, pl.Callback],
     tracking: Tracking,
     registered_name: RegisteredName = "digits",
+    keep_data: bool = False,
     resume: str | None = None,
 ) -> float:
     """Train, test once, draw, export, register; return the accuracy that a sweep may select by.
@@ -71,6 +72,7 @@ def train(
         callbacks: named; a checkpoint among them makes the run resumable.
         tracking: where the run is recorded.
         registered_name: the registered model that gets a new version.
+        keep_data: whether the data is kept as a version, so that its digest gives it again.
         resume: run id or run folder to go on with; None for a new run.
 
     Returns:
@@ -96,7 +98,8 @@ def train(
         with _resumable(training, record.folder), run:
             if not resume:
                 run.log_record(record)
-            summary = _run(training, record, run, registered_name, resume=resume is not None)
+            data = _load(training, record, run, keep=keep_data)
+            summary = _run(training, data, record, run, registered_name, resume=resume is not None)
     if record.job is None:
         show(summary)
     else:  # the sweep shows all of its jobs in one table
@@ -104,12 +107,30 @@ def train(
     return summary.fitted.selected
 
 
-def _run(
-    training: Training, record: Record, run: Run, registered_name: str, *, resume: bool
-) -> Summary:
-    """Do all that happens inside the tracked run; the version appears last."""
+def _load(training: Training, record: Record, run: Run, *, keep: bool) -> Digits:
+    """Load the data and record its digest, under which it can be kept."""
     data = training.source.load()
     run.log_dataset(data.name, digest=data.digest, description=data.description)
+    if keep:
+        training.source.keep(
+            data,
+            commit=git_commit(Path(__file__).parent),
+            config_digest=record.config_digest,
+            config=record.config_file,
+        )
+    return data
+
+
+def _run(
+    training: Training,
+    data: Digits,
+    record: Record,
+    run: Run,
+    registered_name: str,
+    *,
+    resume: bool,
+) -> Summary:
+    """Do all that happens inside the tracked run; the version appears last."""
     history = History(lambda metrics, epoch: run.log_metrics(metrics, step=epoch))
     fitted = training.fit(data, history, folder=record.folder, resume=resume)
     logits = answers(training.classifier, data.test.images)

@@ -23,6 +23,9 @@ class Source(Protocol):
     def load(self) -> Digits:
         """Read the data and split it."""
 
+    def keep(self, data: Digits, *, commit: str, config_digest: str, config: Path) -> None:
+        """Keep what was read as a data version, unless it is kept already."""
+
 
 @dataclass(frozen=True)
 class Training:

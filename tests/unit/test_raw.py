@@ -57,7 +57,9 @@ def test_identity_is_name_type_shape_and_content_of_every_array(other):
 
 
 def test_raw_data_of_another_source_is_refused():
-    with pytest.raises(DataError, match="which uci cannot be of"):
+    with pytest.raises(
+        DataError, match=r"images \[2, 9, 9\]; raw data of uci is images \[N, 8, 8\]"
+    ):
         Uci().preprocess(Raw("uci", "scans", {"images": np.zeros((2, 9, 9), np.uint8)}))
 
 

@@ -16,10 +16,12 @@ from digits.evaluation.figures import FADED, INK, PALE, new_figure, save
 from digits.evaluation.removal import Curves
 
 MOST_ROWS = 16
+LEGEND = "red: the ink speaks for the class, blue: against it; each map on a scale of its own"
 # One outlying pixel would leave the rest of a map pale.
 FULL_COLOUR = 99.5  # percentile of a map's magnitudes
 
 COLOURS = [f"C{number}" for number in (1, 2, 3, 4, 5, 6, 8, 9)]  # grey is for the controls
+WHAT = {"deletion": "made blank", "insertion": "put onto the blank page"}
 STYLES = ("-", "--")  # the second one where the colours do not suffice
 
 
@@ -46,18 +48,21 @@ def gallery(
     rows = min(len(images), MOST_ROWS)
     if rows < len(images):
         title = f"{title} (the first {rows} of {len(images)})"
-    figure = new_figure(max(5.0, 1.3 * (1 + len(maps)) + 0.4), 1.4 * rows + 0.8)
-    figure.suptitle(title, fontsize=10)
+    figure = new_figure(max(6.0, 1.3 * (1 + len(maps)) + 1.2), 1.35 * rows + 0.9)
+    figure.suptitle(f"{title}\n{LEGEND}", fontsize=9)
     grid = figure.subplots(rows, 1 + len(maps), squeeze=False)
     for row, (cells, image) in enumerate(zip(grid, images, strict=False)):
         cells[0].imshow(image, cmap="gray_r", vmin=0, vmax=255)
-        cells[0].set_ylabel(captions[row], fontsize=8)
+        cells[0].set_ylabel(
+            captions[row], fontsize=8, rotation=0, ha="right", va="center", labelpad=6
+        )
         for axes, (name, found) in zip(cells[1:], maps.items(), strict=True):
             _draw_map(axes, found[row], image)
             if row == 0:
-                axes.set_title(fill(name.replace("_", " "), 10), fontsize=8)
+                axes.set_title(fill(_label(name), 10), fontsize=8)
         for axes in cells:
             axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_color(FADED)
     return save(figure, file)
 
 
@@ -78,6 +83,10 @@ def _draw_map(axes: Axes, values: NDArray[np.float32], image: NDArray[np.uint8])
         axes.contour(image, levels=[middle], colors="black", linewidths=0.5, alpha=0.6)
 
 
+def _label(name: str) -> str:
+    return name.replace("_", " ")
+
+
 def removal_curves(found: Mapping[str, Curves], controls: Sequence[str], file: Path) -> Path:
     """Draw deletion and insertion, a line for each method; controls are grey.
 
@@ -95,15 +104,18 @@ def removal_curves(found: Mapping[str, Curves], controls: Sequence[str], file: P
             share = np.linspace(0, 1, len(curve))
             if name in controls:
                 style = ("--", ":")[list(controls).index(name) % 2]
-                axes.plot(share, curve, style, color=FADED, linewidth=2, label=name)
+                axes.plot(share, curve, style, color=FADED, linewidth=2, label=_label(name))
             else:
                 place = methods.index(name)
                 colour = colours[place % len(colours)]
                 style = STYLES[place // len(colours) % len(STYLES)]
-                axes.plot(share, curve, style, color=colour, linewidth=1.3, label=name)
+                axes.plot(share, curve, style, color=colour, linewidth=1.3, label=_label(name))
         good = "lower is better" if kind == "deletion" else "higher is better"
         axes.set(
-            title=f"{kind} ({good})", xlabel="pixels, those that the map ranks first", ylim=(0, 1)
+            title=f"{kind} ({good})",
+            xlabel=f"pixels {WHAT[kind]}, those that the map ranks first",
+            xlim=(0, 1),
+            ylim=(0, 1),
         )
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.yaxis.set_major_formatter(PercentFormatter(1))

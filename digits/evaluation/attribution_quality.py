@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import isfinite, nan
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from digits.contract.files import write_atomically
+from digits.data.types import Split
+from digits.evaluation.attribution_figures import removal_curves
 from digits.evaluation.classify import Classify, torch_classifier
-from digits.evaluation.explainers import Explainer
+from digits.evaluation.explainers import Explainer, frozen
 from digits.evaluation.removal import Curves, Removals, curves
 from digits.evaluation.sanity import randomised, similarity
-from digits.models.folding import folded
 
 log = logging.getLogger(__name__)
 
 RADIUS = 0.02 * 255  # grey levels that a pixel is changed by at the most
 PERTURBATIONS = 5
 
+CURVES, QUALITY = "curves.png", "quality.json"
 #: what every method is compared with: noise, and the image itself
 RANDOM, INK = "random", "ink"
 
@@ -63,11 +68,39 @@ class Quality:
 
 @dataclass(frozen=True)
 class Judged:
-    """What judging came to: method or control -> figures, and -> curves."""
+    """What judging came to.
+
+    Attributes:
+        qualities: method or control -> figures.
+        curves: method or control -> deletion and insertion.
+        count: digits that were judged on.
+    """
 
     qualities: Mapping[str, Quality]
     curves: Mapping[str, Curves]
     count: int
+
+    def metrics(self) -> dict[str, float]:
+        """Return every figure under one name, ``explain/<method>/<figure>``."""
+        return {
+            f"explain/{name}/{figure}": value
+            for name, quality in self.qualities.items()
+            for figure, value in quality.metrics().items()
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write the curves as PNG and the figures as JSON."""
+        removal_curves(self.curves, (RANDOM, INK), folder / CURVES)
+        facts = {name: quality.metrics() for name, quality in self.qualities.items()}
+        text = json.dumps({"digits": self.count, "methods": facts}, indent=2, allow_nan=False)
+        write_atomically(folder / QUALITY, text + "\n")
+
+
+def sample(digits: Split, count: int, *, seed: int) -> Split:
+    """Draw ``count`` of the digits, or all if there are fewer, in their order."""
+    count = min(count, len(digits))
+    drawn = np.random.default_rng(seed).choice(len(digits), count, replace=False)
+    return digits.take(np.sort(drawn))
 
 
 def judge(
@@ -90,14 +123,14 @@ def judge(
     Raises:
         ExplanationError: a method does not suit the network.
     """
-    fast = folded(network)
-    classify = torch_classifier(fast)
+    network = frozen(network)
+    classify = torch_classifier(network)
     removals = Removals.draw(classify, images, targets, seed=seed)
     untrained = randomised(network, seed=seed)
     qualities, drawn = {}, {}
     for name, explainer in explainers.items():
         begin = time.perf_counter()
-        maps = explainer(fast, images, targets)
+        maps = explainer(network, images, targets)
         seconds = time.perf_counter() - begin
         others = explainer(untrained, images, targets)
         drawn[name] = curves(classify, images, targets, maps, seed=seed)
@@ -107,7 +140,7 @@ def judge(
             infidelity=removals.infidelity(
                 maps, multiplies_by_inputs=explainer.multiplies_by_inputs
             ),
-            max_sensitivity=max_sensitivity(explainer, fast, images, targets, maps, seed=seed),
+            max_sensitivity=max_sensitivity(explainer, network, images, targets, maps, seed=seed),
             completeness_gap=completeness_gap(classify, images, targets, maps)
             if explainer.is_complete
             else nan,

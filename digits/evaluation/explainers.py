@@ -6,6 +6,7 @@ gives a map per image. Where a method compares with the absence of ink, that is 
 
 from __future__ import annotations
 
+import copy
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -21,7 +22,6 @@ from torch import Tensor, nn
 
 from digits.errors import ExplanationError
 from digits.evaluation.feature_maps import last_feature_map, spread_out
-from digits.models.folding import folded
 
 BLANK = 0.0  # the page without ink, in grey levels
 # Captum announces at each call that it hooks activations and unhooks them again.
@@ -61,7 +61,7 @@ class Explainer(ABC):
         Raises:
             ExplanationError: the method does not suit the network.
         """
-        network = folded(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = frozen(network)
         pixels = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
         classes = torch.from_numpy(np.ascontiguousarray(targets))
         parts = [np.zeros((0, *images.shape[1:]), np.float32)]
@@ -77,6 +77,12 @@ class Explainer(ABC):
     @abstractmethod
     def attribute(self, network: nn.Module, pixels: Tensor, targets: Tensor) -> Tensor:
         """Return the maps float ``[B, 28, 28]`` of one batch of pixels that require a gradient."""
+
+
+def frozen(network: nn.Module) -> nn.Module:
+    """Return a copy in evaluation mode, its weights without gradient, in the quickest layout."""
+    network = copy.deepcopy(network).eval().requires_grad_(False)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 @contextmanager
@@ -252,7 +258,7 @@ class GradCam(Explainer):
         if found is None:
             raise ExplanationError(
                 "gradcam: the network has no convolution whose map it could show; choose another "
-                "explainer, or leave it out of all with '~explainer.gradcam'"
+                "explainer"
             )
         method = captum.attr.LayerGradCam(network, found.module)
         maps = method.attribute(pixels, target=targets, relu_attributions=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
-from rich.box import SIMPLE
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -20,14 +20,14 @@ MOST_CAPTIONS = 8
 
 #: heading -> figure of Quality, decimals; an arrow says which way is better
 COLUMNS = {
-    "deletion ↓": ("deletion", 3),
-    "insertion ↑": ("insertion", 3),
-    "infidelity ↓": ("infidelity", 3),
-    "sensitivity ↓": ("max_sensitivity", 3),
-    "gap ↓": ("completeness_gap", 4),
-    "untrained ↓": ("similarity", 3),
-    "on ink ↓": ("similarity_on_ink", 3),
-    "s/1,000": ("seconds", 2),
+    "deletion\narea ↓": ("deletion", 3),
+    "insertion\narea ↑": ("insertion", 3),
+    "in-\nfidelity ↓": ("infidelity", 3),
+    "max-sensi-\ntivity ↓": ("max_sensitivity", 3),
+    "complete-\nness gap ↓": ("completeness_gap", 4),
+    "like un-\ntrained ↓": ("similarity", 3),
+    "the same\non ink ↓": ("similarity_on_ink", 3),
+    "s per\n1,000": ("seconds", 2),
 }
 
 
@@ -38,6 +38,7 @@ class ExplainSummary:
     model: str
     explained: str
     captions: Sequence[str]
+    unsuited: Mapping[str, str]
     judged: Judged | None
     folder: Path
     run_id: str
@@ -51,6 +52,7 @@ class ExplainSummary:
         return [
             ("model", self.model),
             ("explained", "\n".join([self.explained, *shown])),
+            *((f"no {name}", reason) for name, reason in self.unsuited.items()),
             ("pictures, arrays", str(self.folder)),
             ("run", self.run_id),
         ]
@@ -84,13 +86,12 @@ def show(summary: ExplainSummary, console: Console | None = None) -> None:
         table.add_row(*row)
     console.print(table)
     if summary.judged is not None:
-        figures = Table(
-            title=f"judged on {summary.judged.count} digits", title_justify="left", box=SIMPLE
-        )
+        title = f"\njudged on {summary.judged.count} digits"
+        figures = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
         for heading in ("", *COLUMNS):
             figures.add_column(heading, justify="right" if heading else "left", no_wrap=True)
         for name, quality in summary.judged.qualities.items():
-            figures.add_row(name, *cells(quality))
+            figures.add_row(name.replace("_", " "), *cells(quality))
         console.print(figures)
     console.print("\nNext:")
     for command, gives in summary.next_commands():

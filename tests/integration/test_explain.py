@@ -100,7 +100,9 @@ def test_chosen_digits_are_explained_drawn_and_kept(task, digits, stored):
     assert run.data.tags["digits.model_run_id"] == stored[1]
     (entry,) = run.inputs.dataset_inputs
     assert entry.tags[0].value == "explanation"
-    quality = json.loads((folder / "quality.json").read_text())
+    report = json.loads((folder / "quality.json").read_text())
+    quality = report["methods"]
+    assert report["digits"] == 20
     assert set(quality) == {"saliency", "gradcam", "random", "ink"}
     assert run.data.metrics["explain/saliency/deletion"] == quality["saliency"]["deletion"]
     kept = Path(download_artifacts(artifact_uri=f"{run.info.artifact_uri}/explanations"))
@@ -180,13 +182,24 @@ def test_file_that_is_no_picture_is_named(task, tmp_path):
         task(file=str(tmp_path / "notes.png"))
 
 
-def test_method_that_does_not_suit_the_model_ends_the_run_as_failed(task, monkeypatch):
-    class Unsuited(Silent):
-        def attribute(self, network, pixels, targets):
-            raise ExplanationError("unsuited: this is why")
+class Unsuited(Silent):
+    def attribute(self, network, pixels, targets):
+        raise ExplanationError("unsuited: this is why")
 
-    with pytest.raises(ExplanationError, match="this is why"):
+
+def test_method_that_does_not_suit_the_model_is_named_and_left_out(task, capsys):
+    folder = task(explainers={"unsuited": Unsuited(), "plain": explainers.Saliency()})
+    assert {name for name in _arrays(folder) if "attribution" in name} == {"attribution_plain"}
+    assert "unsuited: this is why" in capsys.readouterr().out
+
+
+def test_model_that_no_method_suits_opens_no_run(task):
+    with pytest.raises(ExplanationError, match="unsuited: this is why"):
         task(explainers={"unsuited": Unsuited()})
-    (run,) = _runs(task)
-    assert run.info.status == "FAILED"
-    assert run.data.tags["digits.error"] == "ExplanationError: unsuited: this is why"
+    assert _runs(task) == []
+
+
+def test_data_without_held_out_digits_is_refused(task, digits):
+    empty = dataclasses.replace(digits, test=digits.test.take(np.array([], int)))
+    with pytest.raises(DataError, match="bars: its test split is empty"):
+        task(source=Given(empty))

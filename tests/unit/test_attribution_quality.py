@@ -43,7 +43,7 @@ def test_max_sensitivity_is_captums(digits):
         sensitivity_max(
             lambda inputs: (torch.from_numpy(explainer(network, inputs[0].numpy(), targets)),),
             torch.from_numpy(images).float(),
-            perturb_func=lambda inputs, radius: (inputs[0] + torch.from_numpy(next(given)),),
+            perturb_func=lambda pixels, radius: (pixels + torch.from_numpy(next(given)),),
             n_perturb_samples=1,
         ).numpy()
         for _ in changes

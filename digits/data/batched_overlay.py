@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import torch
@@ -18,11 +19,12 @@ Count = Annotated[int, Field(ge=1, le=16)]
 class Strokes(BatchTransform):
     """Random polylines drawn over the digit, as a pen would that was not lifted in time.
 
-    Corners lie anywhere in the image and a little beyond; where a line and the digit meet, the
-    brighter of the two is seen.
+    A line starts anywhere in the image and turns by any angle at each corner. Where it meets the
+    digit, the brighter of the two is seen.
 
     Args:
         segments: fewest and most straight pieces of a line.
+        length: range of the length of a piece as a fraction of the image's width.
         thickness: range in pixels, above 0.
         ink: range of the line's brightness as a fraction of the full range.
         p: probability of transforming an image.
@@ -31,12 +33,11 @@ class Strokes(BatchTransform):
         ValueError: a range that runs backwards, or a thickness of 0.
     """
 
-    MARGIN = 0.15  # how far beyond the border a corner may lie, as a fraction of the side
-
     def __init__(
         self,
         *,
         segments: tuple[Count, Count] = (1, 4),
+        length: Range = (0.1, 0.5),
         thickness: Range = (1.0, 2.0),
         ink: tuple[Fraction, Fraction] = (0.5, 1.0),
         p: Probability = 0.5,
@@ -44,6 +45,7 @@ class Strokes(BatchTransform):
         super().__init__(p)
         fewest, most = ascending("segments", segments)
         self.segments = int(fewest), int(most)
+        self.length = ascending("length", length)
         self.thickness = ascending("thickness", thickness)
         self.ink = ascending("ink", ink)
         if thickness[0] <= 0:
@@ -53,9 +55,12 @@ class Strokes(BatchTransform):
         """Draw one line on each image of float32 ``[N, 1, H, W]``."""
         count, _, height, width = images.shape
         most = self.segments[1]
+        angle = uniform(count * most, (0, 2 * math.pi), generator)
+        length = uniform(count * most, self.length, generator) * width
+        pieces = torch.stack([length * torch.cos(angle), length * torch.sin(angle)], dim=1)
         size = torch.tensor([width - 1.0, height - 1.0])
-        corners = torch.rand(count, most + 1, 2, generator=generator)
-        corners = (corners * (1 + 2 * self.MARGIN) - self.MARGIN) * size
+        start = torch.rand(count, 1, 2, generator=generator) * size
+        corners = torch.cat([start, pieces.view(count, most, 2)], dim=1).cumsum(dim=1)
         used = torch.arange(most) < whole(count, self.segments, generator).unsqueeze(1)
         distance = to_segments(corners, height, width)
         nearest = distance.masked_fill_(~used.view(count, most, 1, 1), torch.inf).amin(1, True)

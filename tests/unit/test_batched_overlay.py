@@ -41,6 +41,19 @@ def test_more_and_thicker_segments_cover_more() -> None:
     assert 2 * thin < many
 
 
+def test_length_is_a_share_of_the_width() -> None:
+    areas = []
+    for length in (0.25, 0.5):
+        stroke = Strokes(
+            segments=(1, 1), length=(length, length), thickness=(1, 1), ink=(1, 1), p=1
+        )
+        images = _draw(stroke, torch.zeros(2000, 1, 28, 28)) / 255
+        areas.append(images.sum(dim=(1, 2, 3)).max().item())
+
+    # 1 pixel wide, so that 7 more of length are 7 more of area; the largest lie wholly inside.
+    assert areas[1] - areas[0] == pytest.approx(7, abs=1)
+
+
 def test_distances_to_a_segment_are_those_of_plane_geometry() -> None:
     corners = torch.tensor([[[2.0, 3.0], [2.0, 9.0], [6.0, 9.0]]])
 
@@ -64,6 +77,7 @@ def test_a_line_without_length_is_a_dot() -> None:
     ("arguments", "message"),
     [
         ({"segments": (3, 1)}, "segments must run from low to high"),
+        ({"length": (0.5, 0.1)}, "length must run"),
         ({"thickness": (3, 1)}, "thickness must run"),
         ({"thickness": (0, 1)}, r"thickness must be above 0, not \[0, 1\]"),
         ({"ink": (1, 0.5)}, "ink must run"),

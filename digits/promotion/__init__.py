@@ -1,0 +1,1 @@
+"""The gate: compares, writes evidence, moves the aliases champion and previous."""

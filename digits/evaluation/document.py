@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,44 +10,13 @@ import numpy as np
 from digits.evaluation.abstention import Abstention
 from digits.evaluation.calibration import BINS, Reliability
 from digits.evaluation.evaluation import Evaluation
+from digits.evaluation.subject import Subject
 
 SCHEMA_VERSION = 1
 TARGETS = (0.99, 0.995, 0.999, 1.0)  # accuracies that abstaining is asked to reach
 CURVE_POINTS = 200
 MOST_MISTAKES = 1000
 TOWARDS = {-1: ("up", "left"), 0: ("", ""), 1: ("down", "right")}
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What was evaluated, on what.
-
-    Attributes:
-        model: its name and version, or its folder.
-        run_id: the run that trained it.
-        created: when, ISO 8601.
-        learned_from, learned_digest: the data that it learned from.
-        onnx_sha256: digest of the exported graph.
-        onnx_bytes: size of that file.
-        parameters: number of trained weights.
-        data, data_digest, data_description: what it was evaluated on.
-        notes: what a reader has to know about the figures, one sentence each.
-        command: what makes this evaluation again.
-    """
-
-    model: str
-    run_id: str
-    created: str
-    learned_from: str
-    learned_digest: str
-    onnx_sha256: str
-    onnx_bytes: int
-    parameters: int
-    data: str
-    data_digest: str
-    data_description: str
-    notes: Sequence[str]
-    command: str
 
 
 def document(subject: Subject, evaluation: Evaluation) -> dict[str, Any]:

@@ -1,31 +1,20 @@
-"""Everything that is known of a model on one data set, by one code for every runtime."""
+"""All that is known of one model on one data set: the numbers, and what follows from them."""
 
 from __future__ import annotations
 
-import os
-import platform
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
-from digits.data.types import Digits, Split
-from digits.errors import DataError
-from digits.evaluation.abstention import Abstention, abstention
-from digits.evaluation.calibration import Reliability, fit_temperature, reliability
-from digits.evaluation.classify import Agreement, Classify, Compared
-from digits.evaluation.latency import Latency, latency
-from digits.evaluation.metrics import ClassScore, Report, per_class, report
-from digits.evaluation.robustness import robustness
-from digits.evaluation.stability import Stability, stability
-
-LATENCY_REPEATS = 300
-
-Step = Callable[[str], None]
+from digits.data.types import Split
+from digits.evaluation.abstention import Abstention
+from digits.evaluation.calibration import Reliability
+from digits.evaluation.classify import Agreement
+from digits.evaluation.latency import Latency
+from digits.evaluation.metrics import ClassScore, Report, per_class
+from digits.evaluation.stability import Stability
 
 
 @dataclass(frozen=True)
@@ -84,6 +73,16 @@ class Evaluation:
         return next(iter(self.runtimes.values()))
 
     @property
+    def answers(self) -> NDArray[np.int64]:
+        """The digit that is named, int64 ``[N]``."""
+        return self.first.logits.argmax(1)
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether each answer is right, ``[N]``: what two models are compared by, in pairs."""
+        return self.answers == self.test.labels
+
+    @property
     def classes(self) -> list[ClassScore]:
         """Precision, recall and F1 of each class."""
         return per_class(self.first.report.confusion)
@@ -106,7 +105,7 @@ class Evaluation:
 
     def mistakes(self, most: int) -> NDArray[np.intp]:
         """Return the indices of wrong answers, those given with most confidence first."""
-        wrong = np.flatnonzero(self.probabilities.argmax(1) != self.test.labels)
+        wrong = np.flatnonzero(~self.correct)
         order = np.argsort(-self.probabilities.max(1)[wrong], kind="stable")
         return wrong[order][:most]
 
@@ -133,84 +132,3 @@ class Evaluation:
             numbers["agreement/disagreements"] = self.agreement.disagreements
             numbers["agreement/largest_difference"] = self.agreement.largest_difference
         return numbers
-
-
-def evaluate_classifiers(
-    classifiers: Mapping[str, Classify],
-    data: Digits,
-    *,
-    temperature: float | None,
-    seed: int,
-    step: Step = lambda done: None,
-) -> Evaluation:
-    """Judge one model on the test split of ``data``.
-
-    Args:
-        classifiers: runtime -> the model; figures are of the first, and with a second one it is
-            said how far they agree.
-        data: its test split is judged; nothing but a temperature is fitted, on its validation.
-        temperature: the model's own; None has one fitted, where there is a validation split.
-        seed: of the corruptions.
-        step: called with the name of each part that is done; :func:`steps` of them.
-
-    Raises:
-        DataError: the test split is empty, or a runtime answers with what is no number.
-    """
-    test = data.test
-    if not len(test):
-        raise DataError(f"{data.name}: its test split is empty: there is nothing to evaluate on")
-    runtimes = {
-        name: _judge(name, classify, test, step=step) for name, classify in classifiers.items()
-    }
-    first, *others = classifiers.values()
-    compared = Compared(first, others[0]) if others else None
-    fitted = temperature is None and len(data.validation) > 0
-    if fitted:
-        temperature = fit_temperature(first(data.validation.images), data.validation.labels)
-    logits = next(iter(runtimes.values())).logits
-    probabilities = softmax(logits.astype(np.float64) / (temperature or 1.0), axis=1)
-    correct = logits.argmax(1) == test.labels
-    ask = compared or first
-    moved = stability(ask, test.images, progress=lambda: step("one-pixel shifts"))
-    held = robustness(ask, test.images, test.labels, seed=seed, progress=step)
-    if compared is not None:
-        compared.add(*(result.logits for result in list(runtimes.values())[:2]))
-    return Evaluation(
-        test=test,
-        runtimes=runtimes,
-        temperature=temperature,
-        fitted=fitted,
-        probabilities=probabilities,
-        calibrated=report((logits / (temperature or 1.0)).astype(np.float32), test.labels),
-        raw_reliability=reliability(softmax(logits.astype(np.float64), axis=1).max(1), correct),
-        reliability=reliability(probabilities.max(1), correct),
-        abstention=abstention(probabilities.max(1), correct),
-        stability=moved,
-        robustness=held,
-        agreement=compared.agreement if compared else None,
-        machine=machine(),
-    )
-
-
-def steps(classifiers: Mapping[str, Classify], corruptions: Sequence[str]) -> int:
-    """Return how often ``step`` is called."""
-    return len(classifiers) + 8 + len(corruptions)
-
-
-def _judge(name: str, classify: Classify, test: Split, *, step: Step) -> RuntimeResult:
-    single = latency(classify, test.images[0], repeats=LATENCY_REPEATS)
-    start = time.perf_counter()
-    logits = classify(test.images)
-    seconds = time.perf_counter() - start
-    judged = report(logits, test.labels)
-    step(f"{name}: {len(test):,} digits")
-    return RuntimeResult(logits, judged, single, len(test) / seconds)
-
-
-def machine() -> str:
-    """Say what the times were measured on: cores, kind of processor, threads allowed."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    threads = os.environ.get("OMP_NUM_THREADS")
-    held = f", OMP_NUM_THREADS={threads}" if threads else ""
-    return f"{cores} {'core' if cores == 1 else 'cores'}, {platform.machine()}{held}"

@@ -144,7 +144,7 @@ def classes(evaluation: Evaluation, theme: Theme) -> Figure:
         column = values[:, index]
         spot = places + (0.2 if index else -0.2)
         axes.barh(spot, column - low, 0.36, left=low, color=colour, label=name)
-    for place, score in zip(places, scores, strict=True):
+    for place, score in enumerate(scores):
         if score.count == 0:
             axes.text(low, place, "  none in this data", va="center", fontsize=8.5)
     axes.set(title="Each digit", yticks=places, xlim=(low, 1.0))
@@ -165,7 +165,7 @@ def robustness(evaluation: Evaluation, theme: Theme, *, seed: int) -> Figure:
     figure = new_figure(WIDTH, 0.42 * len(held) + 1.0)
     axes = figure.subplots()
     clean = evaluation.first.report.accuracy
-    places = np.arange(len(held))
+    places = range(len(held))
     shares = [accuracy for _, accuracy in held]
     colours = [theme.accent if place == 0 else theme.ink for place in places]
     axes.barh(places, shares, 0.7, color=colours)

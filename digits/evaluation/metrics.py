@@ -50,7 +50,7 @@ class Report:
         }
 
 
-def report(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Report:
+def report(logits: NDArray[np.float32] | NDArray[np.float64], labels: NDArray[np.int64]) -> Report:
     """Judge logits float ``[N, 10]`` against labels int64 ``[N]``.
 
     Raises:

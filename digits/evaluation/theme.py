@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 
@@ -63,7 +64,7 @@ THEMES = (LIGHT, DARK)
 @contextmanager
 def themed(theme: Theme) -> Iterator[Theme]:
     """Draw what is drawn inside in the colours of ``theme``."""
-    colours = {
+    colours: dict[Any, Any] = {
         "figure.facecolor": theme.paper,
         "axes.facecolor": theme.paper,
         "axes.edgecolor": theme.muted,

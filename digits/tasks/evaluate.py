@@ -15,12 +15,13 @@ from digits.contract.manifest import CONFIG, ONNX
 from digits.data.types import Digits
 from digits.evaluation import classification_report as evidently_page
 from digits.evaluation import figures
+from digits.evaluation.candidates import Candidate, evaluate_candidates, steps
 from digits.evaluation.classify import Classify, onnx_classifier, torch_classifier
-from digits.evaluation.corruptions import CORRUPTIONS
-from digits.evaluation.document import Subject, document, metrics
-from digits.evaluation.evaluation import Evaluation, evaluate_classifiers, steps
+from digits.evaluation.document import document, metrics
+from digits.evaluation.evaluation import Evaluation
 from digits.evaluation.evaluation_figures import draw
 from digits.evaluation.page import page
+from digits.evaluation.subject import Subject, cautions, describe
 from digits.registry.find import Model, find_model
 from digits.registry.versions import tag
 from digits.tasks import commands
@@ -96,27 +97,19 @@ def _run(
         data.name, digest=data.digest, description=data.description, context="evaluation"
     )
     run.set_tags(_tags(model))
-    classifiers, notes = _classifiers(model, runtime)
-    with progress(steps(classifiers, list(CORRUPTIONS))) as step:
-        evaluation = evaluate_classifiers(
-            classifiers, data, temperature=model.manifest.temperature, seed=record.seed, step=step
-        )
-    notes = [*notes, *_notes(model, data, evaluation)]
+    runtimes, notes = _runtimes(model, runtime)
+    candidate = Candidate(runtimes, temperature=model.manifest.temperature)
+    with progress(steps([candidate])) as step:
+        (evaluation,) = evaluate_candidates([candidate], data, seed=record.seed, step=step)
     folder = record.folder / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
+    notes += cautions(model, data, evaluation)
     if with_evidently:
-        missing = evidently_page.missing_classes(data.test.labels)
-        if missing:
-            named = ", ".join(map(str, missing))
-            notes.append(f"Evidently's report is left out: these digits do not occur: {named}.")
-        else:
-            evidently_page.write_classification_report(
-                data.test.labels,
-                evaluation.probabilities,
-                folder / EVIDENTLY,
-                seed=record.seed,
-            )
-    subject = _subject(record, model, data, notes)
+        notes += _write_evidently(folder / EVIDENTLY, evaluation, seed=record.seed)
+    for note in notes:
+        log.warning(note)
+    command = commands.run(*record.overrides)
+    subject = describe(model, data, notes=notes, command=command)
     _write(folder, subject, evaluation, seed=record.seed)
     numbers = metrics(subject, evaluation)
     write_atomically(record.metrics_file, json.dumps(numbers, indent=2) + "\n")
@@ -132,68 +125,31 @@ def _run(
     )
 
 
-def _classifiers(model: Model, runtime: str) -> tuple[dict[str, Classify], list[str]]:
+def _runtimes(model: Model, runtime: str) -> tuple[dict[str, Classify], list[str]]:
     """Load what is to be evaluated; also return what has to be said of it."""
-    classifiers: dict[str, Classify] = {}
+    runtimes: dict[str, Classify] = {}
     notes = []
     if runtime != "torch":
-        classifiers["onnx"] = onnx_classifier(model.folder / ONNX)
+        runtimes["onnx"] = onnx_classifier(model.folder / ONNX)
     if runtime == "both" and CONFIG not in model.manifest.files:
         notes.append(f"torch is left out: the bundle is of an older version without {CONFIG}.")
     elif runtime != "onnx":
         from digits.tasks.trained import trained_network  # torch only where it is wanted
 
         network = trained_network(model.folder, model.manifest)
-        classifiers["torch"] = torch_classifier(network)
-    return classifiers, notes
+        runtimes["torch"] = torch_classifier(network)
+    return runtimes, notes
 
 
-def _notes(model: Model, data: Digits, evaluation: Evaluation) -> list[str]:
-    """Say what a reader of the figures has to know."""
-    notes = []
-    manifest = model.manifest
-    if manifest.temperature is None:
-        notes.append(
-            "The bundle has no temperature: one was fitted on this data's validation split."
-            if evaluation.fitted
-            else "The bundle has no temperature, and this data has no validation split to fit "
-            "one on: nothing is calibrated."
-        )
-    if data.digest != manifest.data_digest and data.name == manifest.data_name:
-        notes.append(
-            f"This is not the version of {data.name} that the model learned from: digits that it "
-            f"was trained on may be among those that it is judged on."
-        )
-    elif data.digest != manifest.data_digest:
-        notes.append(f"The model learned from {manifest.data_name}, not from {data.name}.")
-    occurring = sum(score.count > 0 for score in evaluation.classes)
-    if occurring < len(evaluation.classes):
-        notes.append(
-            f"Only {occurring} of the ten digits occur in this data: the figures say nothing of "
-            f"the others."
-        )
-    for note in notes:
-        log.warning(note)
-    return notes
-
-
-def _subject(record: Record, model: Model, data: Digits, notes: list[str]) -> Subject:
-    manifest = model.manifest
-    return Subject(
-        model=str(model),
-        run_id=manifest.run_id,
-        created=manifest.created.isoformat(timespec="seconds"),
-        learned_from=manifest.data_name,
-        learned_digest=manifest.data_digest,
-        onnx_sha256=manifest.files[ONNX],
-        onnx_bytes=(model.folder / ONNX).stat().st_size,
-        parameters=manifest.parameters,
-        data=data.name,
-        data_digest=data.digest,
-        data_description=data.description,
-        notes=notes,
-        command=commands.run(*record.overrides),
-    )
+def _write_evidently(file: Path, evaluation: Evaluation, *, seed: int) -> list[str]:
+    """Write Evidently's page, or return why there is none."""
+    labels = evaluation.test.labels
+    missing = evidently_page.missing_classes(labels)
+    if missing:
+        named = ", ".join(map(str, missing))
+        return [f"Evidently's report is left out: these digits do not occur: {named}."]
+    evidently_page.write_classification_report(labels, evaluation.probabilities, file, seed=seed)
+    return []
 
 
 def _write(folder: Path, subject: Subject, evaluation: Evaluation, *, seed: int) -> None:

@@ -71,7 +71,7 @@ def evaluations(client):
 
 
 def test_evaluation_is_written_tracked_and_marked_on_the_version(judge, registered, capsys):
-    client, run_id, manifest = registered
+    client, run_id, _manifest = registered
     accuracy, folder = judge()
     facts = read(folder)
     assert facts["runtimes"]["onnx"]["accuracy"] == accuracy

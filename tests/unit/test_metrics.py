@@ -12,7 +12,7 @@ from sklearn.metrics import confusion_matrix, f1_score, log_loss
 
 from digits.errors import DataError
 from digits.evaluation.calibration import reliability
-from digits.evaluation.metrics import macro_f1, per_class, report, wilson_interval
+from digits.evaluation.metrics import macro_f1, report, wilson_interval
 
 
 def random_answers(count=500, seed=0):

@@ -60,18 +60,6 @@ class Light(BatchTransform):
         return (under + contrast * images).clamp_(0, 255)
 
 
-class Invert(BatchTransform):
-    """Dark ink on a light ground.
-
-    Args:
-        p: probability of transforming an image.
-    """
-
-    def transform(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Return ``255 - images``, float32 ``[N, 1, H, W]``."""
-        return 255 - images
-
-
 class Bands(BatchTransform):
     """Dark ink on a light ground in a part of the image: a band at any place and angle.
 
@@ -96,7 +84,8 @@ class Bands(BatchTransform):
         down = torch.linspace(-0.5, 0.5, height).unsqueeze(1)
         across = torch.linspace(-0.5, 0.5, width)
         distance = (across * torch.cos(angle) + down * torch.sin(angle) - place).abs()
-        return torch.where(distance < half, 255 - images, images)
+        # A warp before this may have left a pixel above 255, by rounding.
+        return torch.where(distance < half, (255 - images).clamp_(min=0), images)
 
 
 class Noise(BatchTransform):

@@ -9,7 +9,8 @@
     ├── TrackingError           the tracking store does not answer or cannot be written
     ├── ExportError             the exported graph disagrees with the trained network
     ├── ExplanationError        an attribution method that does not suit the network
-    └── RegistryError           a model version or bundle that is missing, damaged or half-written
+    ├── RegistryError           a model version or bundle that is missing, damaged or half-written
+    └── RejectedError           exit code 12: the gate has turned a model away
 
 The message of each names the key or file concerned and says what to do about it.
 """
@@ -91,3 +92,9 @@ class ExplanationError(DigitsError):
 
 class RegistryError(DigitsError):
     """A model version or bundle cannot be read, written or trusted."""
+
+
+class RejectedError(DigitsError):
+    """The gate has judged a model and does not promote it; nothing has failed."""
+
+    exit_code: ClassVar[int] = 12

@@ -93,3 +93,15 @@ def tag(client: MlflowClient, version: Version, tags: Mapping[str, str]) -> None
             client.set_model_version_tag(version.name, str(version.number), name, value)
     except MlflowException as error:
         raise RegistryError(f"{version} cannot be tagged: {error.message}") from error
+
+
+def describe(client: MlflowClient, version: Version, text: str) -> None:
+    """Set the description (Markdown, at most 5,000 characters) of a registered version.
+
+    Raises:
+        RegistryError: the registry refuses.
+    """
+    try:
+        client.update_model_version(version.name, str(version.number), description=text)
+    except MlflowException as error:
+        raise RegistryError(f"{version} cannot be described: {error.message}") from error

@@ -1,0 +1,105 @@
+"""`task=promote`: the gate decides on a challenger; `action=rollback` takes a promotion back."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated, Literal, Protocol
+
+from mlflow import MlflowClient
+from pydantic import Field
+
+from digits.data.types import Digits
+from digits.errors import RegistryError, RejectedError
+from digits.promotion import champion
+from digits.promotion.gate import Gate
+from digits.registry.find import Model, find_model
+from digits.tasks import commands
+from digits.tracking.record import Record
+from digits.tracking.store import Tracking
+
+log = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """Where digits come from: the `data` config group."""
+
+    def load(self) -> Digits:
+        """Read the data and split it."""
+
+
+def promote(
+    record: Record,
+    *,
+    action: Literal["promote", "rollback"],
+    version: str | int,
+    source: Source,
+    gate: Gate,
+    tracking: Tracking,
+    cache: str,
+    registered_name: Annotated[str, Field(pattern=r"^[^/:.%\"']+$")] = "digits",
+) -> float | None:
+    """Judge a version and make it champion if it passes; or let champion and previous change.
+
+    What a killed promotion has left is finished first.
+
+    Args:
+        record: the job's folder and configuration.
+        action: promote, or rollback, which needs no data and loads no torch.
+        version: who wants to be champion: alias, number, run id, run folder or bundle folder.
+        source: the data; challenger and champion are judged on its test split.
+        gate: the limits.
+        tracking: where the models are registered and the decision is recorded.
+        cache: folder that bundles are fetched to.
+        registered_name: the registered model.
+
+    Returns:
+        Accuracy of the challenger; None where nothing had to be judged.
+
+    Raises:
+        RejectedError: the gate has turned the version away.
+        RegistryError: no such version, a damaged one, nothing to go back to, or another promotion
+            that does not come to an end.
+        DataError: the data cannot be read, or nothing can be judged on it.
+    """
+    client = tracking.client()
+    champion.settle(client, registered_name)
+    if action == "rollback":
+        _rollback(client, registered_name)
+        return None
+    folder = Path(cache).expanduser()
+    challenger = _registered(client, str(version), registered_name, folder)
+    assert challenger.version is not None
+    if champion.pair(client, registered_name).champion == challenger.version.number:
+        print(f"{challenger} is the champion already: there is nothing to promote.")  # noqa: T201
+        return None
+    from digits.tasks.promotion import Promotion, show  # what judging needs, rollback does not
+
+    promotion = Promotion(record, source.load(), gate, challenger, registered_name, folder)
+    with record.claimed(), tracking.start(record) as run:
+        run.log_record(record)
+        outcome = promotion.decide(run)
+    if record.job is None:
+        show(outcome)
+    if not outcome.case.verdict.passed:
+        reasons = "; ".join(outcome.case.verdict.reasons)
+        raise RejectedError(f"Rejected: {challenger} is not promoted: {reasons}")
+    return float(outcome.case.challenger.measured.report().accuracy)
+
+
+def _registered(client: MlflowClient, wanted: str, name: str, cache: Path) -> Model:
+    model = find_model(client, wanted, name=name, cache=cache)
+    if model.version is None:
+        raise RegistryError(
+            f"version: {model} is not registered as a version of {name}: only a registered one "
+            f"can be promoted"
+        )
+    return model
+
+
+def _rollback(client: MlflowClient, name: str) -> None:
+    pair = champion.rollback(client, name)
+    print(  # noqa: T201
+        f"{name} version {pair.champion} is the champion again; version {pair.previous}, which "
+        f"was, is kept as previous.\nAnd back: {commands.run('task=promote', 'action=rollback')}"
+    )

@@ -36,7 +36,12 @@ def robustness(
         labels: int64 ``[N]``.
         seed: of the corruptions.
         progress: called with the name of each corruption that is done.
+
+    Raises:
+        ValueError: there are no images.
     """
+    if not len(images):
+        raise ValueError("no images: there is no accuracy to speak of")
     accuracies = {}
     for name, spoilt in corrupted(images, seed=seed):
         accuracies[name] = float((classify(spoilt).argmax(1) == labels).mean())

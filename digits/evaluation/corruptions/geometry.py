@@ -23,7 +23,10 @@ SHIFT = 3.0  # pixels, along each axis
 
 
 def shear(pixels: Pixels, draws: Draws) -> Pixels:
-    """Slant the columns by 0.4 radians to either side, their length kept."""
+    """Lean to either side by sin(0.4) columns a row, and grow 9 % taller.
+
+    So the library of the published code built a shear of 0.4 radians.
+    """
 
     def slanted(side: int) -> Pixels:
         lean = side * SHEAR

@@ -10,10 +10,10 @@ from digits.evaluation.corruptions.draws import Draws
 
 BRIGHTER = 0.5
 STRIPE = 7  # columns at either edge
-FOG = 3.0  # times the fractal is white
-FOG_DECAY = 1.4  # of the fractal's width from one level to the next
+FOG = 3.0  # of the thickest fog; white is 1
+FOG_DECAY = 1.4  # finer levels are smaller by its square, one by one
 FOG_SIDE = 256
-FOG_AT_ONCE = 32  # fractals in memory
+FOG_AT_ONCE = 8  # fractals: so many stay in the cache
 LIQUID = (0.65, 0.3)  # mean and standard deviation
 LIQUID_SIGMA = 1.0
 LIQUID_LEVEL = 0.65
@@ -36,43 +36,49 @@ def stripe(pixels: NDArray[np.float32], draws: Draws) -> NDArray[np.float32]:
 
 
 def fog(pixels: NDArray[np.float32], draws: Draws) -> NDArray[np.float32]:
-    """Lay a corner of a plasma fractal over the image, three times as bright as it."""
+    """Lay a corner of a plasma fractal over the image, three times as bright as white.
+
+    All is dimmed again until the brightest pixel could be as bright as it was: the ink pales.
+    """
     height, width = pixels.shape[1:]
-    brightest = pixels.max((1, 2), keepdims=True)
     veil = np.empty_like(pixels)
     for start in range(0, len(pixels), FOG_AT_ONCE):
         part = slice(start, start + FOG_AT_ONCE)
-        noise = draws.of(part).uniform(FOG_SIDE**2 - 1)
-        veil[part] = plasma(noise, decay=FOG_DECAY)[:, :height, :width]
+        cloud = plasma(draws.of(part).uniform(FOG_SIDE**2 - 1), decay=FOG_DECAY)
+        low, high = (extreme((1, 2), keepdims=True) for extreme in (cloud.min, cloud.max))
+        veil[part] = (cloud[:, :height, :width] - low) / (high - low)
+    brightest = pixels.max((1, 2), keepdims=True)
     return (pixels + np.float32(FOG) * veil) * (brightest / (brightest + np.float32(FOG)))
 
 
 def plasma(noise: NDArray[np.float32], *, decay: float) -> NDArray[np.float32]:
-    """Return clouds in 0..1 by the diamond-square algorithm on a torus.
+    """Return clouds float32 ``[N, side, side]`` by the diamond-square algorithm on a torus.
 
     Args:
-        noise: float32 ``[N, side * side - 1]`` in 0..1; ``side`` is a power of two.
-        decay: the displacement's amplitude falls by its square from one level to the next.
+        noise: float32 ``[N, side * side - 1]`` in 0..1, the first the coarsest, overwritten;
+            ``side`` is a power of two.
+        decay: displacements lie within 1 either way at first, and within ``1 / decay**2`` of that
+            at each finer level.
     """
-    cloud = np.zeros((len(noise), 1, 1), np.float32)
-    rest = 2 * noise - 1
-    amplitude = np.float32(1)
-    while rest.shape[1]:
-        side = cloud.shape[1]
-        bumps = amplitude * rest[:, : 3 * side**2].reshape(-1, 3, side, side)
-        rest = rest[:, 3 * side**2 :]
+    count = len(noise)
+    noise -= np.float32(0.5)
+    cloud = np.zeros((count, 1, 1), np.float32)
+    amplitude = 2.0  # of noise that is half as wide
+    while (side := cloud.shape[1]) ** 2 <= noise.shape[1]:
+        bumps = noise[:, side**2 - 1 : 4 * side**2 - 1].reshape(count, 3, side, side)
+        bumps *= np.float32(amplitude)
         pairs = cloud + np.roll(cloud, -1, 2)
         middle = (pairs + np.roll(pairs, -1, 1)) / 4 + bumps[:, 0]
-        finer = np.empty((len(noise), side, 2, side, 2), np.float32)
+        pairs += middle
+        finer = np.empty((count, side, 2, side, 2), np.float32)
         finer[:, :, 0, :, 0] = cloud
         finer[:, :, 1, :, 1] = middle
-        finer[:, :, 0, :, 1] = (pairs + middle + np.roll(middle, 1, 1)) / 4 + bumps[:, 1]
+        finer[:, :, 0, :, 1] = (pairs + np.roll(middle, 1, 1)) / 4 + bumps[:, 1]
         # The published map takes the corner to the right here where the one below is nearer.
-        finer[:, :, 1, :, 0] = (pairs + middle + np.roll(middle, 1, 2)) / 4 + bumps[:, 2]
-        cloud = finer.reshape(len(noise), 2 * side, 2 * side)
-        amplitude /= np.float32(decay**2)
-    cloud -= cloud.min((1, 2), keepdims=True)
-    return cloud / cloud.max((1, 2), keepdims=True)
+        finer[:, :, 1, :, 0] = (pairs + np.roll(middle, 1, 2)) / 4 + bumps[:, 2]
+        cloud = finer.reshape(count, 2 * side, 2 * side)
+        amplitude /= decay**2
+    return cloud
 
 
 def spatter(pixels: NDArray[np.float32], draws: Draws) -> NDArray[np.float32]:

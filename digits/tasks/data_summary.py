@@ -68,7 +68,7 @@ def show(kept: Sequence[Kept], everything: Sequence[Version]) -> None:
         following.append((commands.run("task=data", compare), f"what changed in {two[0].stage}"))
     console.print("\nNext:")
     for command, gives in following:
-        text = f"  [bold]{command}[/bold]   [dim]# {gives}[/dim]"
+        text = f"  [bold]{escape(command)}[/bold]   [dim]# {gives}[/dim]"
         console.print(text, highlight=False, soft_wrap=True)
 
 

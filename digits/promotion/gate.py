@@ -212,15 +212,9 @@ class Gate:
         old = 1000 * champion.seconds if champion else None
         fault = ratio_fault(new, old, ratio, slack=slack)
         return judged(
-            LATENCY,
-            MILLISECONDS,
-            new,
-            old,
-            limit=limit,
-            margin=ratio,
-            low_is_good=True,
-            fault=fault,
-        )
+            LATENCY, MILLISECONDS, new, old,
+            limit=limit, margin=ratio, low_is_good=True, fault=fault,
+        )  # fmt: skip
 
     def _size(self, challenger: Measured, champion: Measured | None) -> Criterion:
         limit, ratio = self.size

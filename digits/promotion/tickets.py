@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from digits.promotion.owner import Owner, myself
 
 ATTEMPTS = 5  # the store itself gives up after three others came first
-SOURCE = "promotion://ticket"  # a version must name some place
+SOURCE = "promotion:/ticket"  # a version must name some place, a server wants an absolute one
 
 OPEN = "open"
 DONE = "done"
@@ -87,7 +87,9 @@ def draw(client: MlflowClient, name: str, token: str) -> int:
     tags = {"state": OPEN, "token": token, "owner": json.dumps(asdict(myself())), "beat": "0"}
     for attempt in range(ATTEMPTS):
         try:
-            client.create_model_version(journal(name), source=SOURCE, tags=tags)
+            client.create_model_version(
+                journal(name), source=SOURCE, tags=tags, await_creation_for=0
+            )
             break
         except MlflowException as error:
             if attempt == ATTEMPTS - 1 or "Giving up after" not in str(error):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import sys
 from pathlib import Path
 from typing import Annotated, Literal, Protocol
 
@@ -17,8 +17,6 @@ from digits.registry.find import Model, find_model
 from digits.tasks import commands
 from digits.tracking.record import Record
 from digits.tracking.store import Tracking
-
-log = logging.getLogger(__name__)
 
 
 class Source(Protocol):
@@ -71,7 +69,7 @@ def promote(
     challenger = _registered(client, str(version), registered_name, folder)
     assert challenger.version is not None
     if champion.pair(client, registered_name).champion == challenger.version.number:
-        print(f"{challenger} is the champion already: there is nothing to promote.")  # noqa: T201
+        sys.stdout.write(f"{challenger} is the champion already: there is nothing to promote.\n")
         return None
     from digits.tasks.promotion import Promotion, show  # what judging needs, rollback does not
 
@@ -99,7 +97,7 @@ def _registered(client: MlflowClient, wanted: str, name: str, cache: Path) -> Mo
 
 def _rollback(client: MlflowClient, name: str) -> None:
     pair = champion.rollback(client, name)
-    print(  # noqa: T201
+    sys.stdout.write(
         f"{name} version {pair.champion} is the champion again; version {pair.previous}, which "
-        f"was, is kept as previous.\nAnd back: {commands.run('task=promote', 'action=rollback')}"
+        f"was, is kept as previous.\nAnd back: {commands.run('task=promote', 'action=rollback')}\n"
     )

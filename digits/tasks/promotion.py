@@ -14,6 +14,7 @@ from digits import STARTED
 from digits.contract.files import write_atomically
 from digits.contract.manifest import CONFIG, ONNX
 from digits.data.types import Digits
+from digits.errors import RegistryError
 from digits.evaluation.classify import onnx_classifier
 from digits.promotion import champion
 from digits.promotion.card import description, model_card
@@ -108,7 +109,7 @@ class Promotion:
     def _judge(self, run: Run, over: int | None) -> Case:
         models = [self.challenger]
         if over is not None:
-            models.append(find_model(run.client, str(over), name=self.name, cache=self.cache))
+            models.append(self._champion(run.client, over))
         candidates = [_candidate(model, seed=self.record.seed) for model in models]
         with progress(steps(len(candidates))) as step:
             found = measure(candidates, self.data, seed=self.record.seed, step=step)
@@ -139,6 +140,15 @@ class Promotion:
             run_id=run.id,
         )
 
+    def _champion(self, client: MlflowClient, number: int) -> Model:
+        try:
+            return find_model(client, str(number), name=self.name, cache=self.cache)
+        except RegistryError as error:
+            raise RegistryError(
+                f"The champion cannot be compared with: {error}. Take it back "
+                f"(task=promote action=rollback), or delete that version in the registry"
+            ) from error
+
     def _keep(self, run: Run, case: Case) -> None:
         """Write evidence and card, and let the version point to them, before anything moves."""
         folder = self.record.folder / FOLDER
@@ -163,7 +173,7 @@ class Promotion:
             version,
             {
                 "promotion.decision": facts["decision"],
-                "promotion.reasons": "; ".join(facts["reasons"]),
+                "promotion.reasons": "; ".join(facts["reasons"]) or "none",
                 "promotion.against": against,
                 "promotion.run_id": run.id,
                 "promotion.evidence": f"runs:/{run.id}/{FOLDER}/{PAGE}",

@@ -198,7 +198,7 @@ def draw(client, *, owner, plan=None):
     if plan is not None:
         tags["plan"] = plan
     client.create_registered_model(journal("digits"))
-    return client.create_model_version(journal("digits"), source="promotion://ticket", tags=tags)
+    return client.create_model_version(journal("digits"), source="promotion:/ticket", tags=tags)
 
 
 ELSEWHERE = {"host": "elsewhere", "place": "elsewhere/1/2", "pid": 1, "started": 5.0}

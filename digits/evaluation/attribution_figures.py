@@ -16,12 +16,12 @@ from digits.evaluation.figures import FADED, INK, PALE, new_figure, save
 from digits.evaluation.removal import Curves
 
 MOST_ROWS = 16
-LEGEND = "red: the ink speaks for the class, blue: against it; each map on a scale of its own"
+LEGEND = "red speaks for the explained class, blue against it; every map has a scale of its own"
 # One outlying pixel would leave the rest of a map pale.
 FULL_COLOUR = 99.5  # percentile of a map's magnitudes
 
 COLOURS = [f"C{number}" for number in (1, 2, 3, 4, 5, 6, 8, 9)]  # grey is for the controls
-WHAT = {"deletion": "made blank", "insertion": "put onto the blank page"}
+WHAT = {"deletion": "deleted", "insertion": "inserted"}
 STYLES = ("-", "--")  # the second one where the colours do not suffice
 
 
@@ -113,7 +113,7 @@ def removal_curves(found: Mapping[str, Curves], controls: Sequence[str], file: P
         good = "lower is better" if kind == "deletion" else "higher is better"
         axes.set(
             title=f"{kind} ({good})",
-            xlabel=f"pixels {WHAT[kind]}, those that the map ranks first",
+            xlabel=f"pixels {WHAT[kind]}, the highest ranked first",
             xlim=(0, 1),
             ylim=(0, 1),
         )

@@ -53,7 +53,7 @@ def explain(
     mistakes: Annotated[int, Field(ge=1)] = 8,
     file: str | None = None,
     target: Annotated[int, Field(ge=0, le=9)] | None = None,
-    judged: Annotated[int, Field(ge=0)] = 100,
+    judged: Annotated[int, Field(ge=0)] = 64,
 ) -> None:
     """Explain the chosen digits by every method, judge the methods, draw and track.
 

@@ -1,0 +1,139 @@
+"""How far each method of `task=explain` can be trusted, on the default cnn, and how fast it is."""
+
+from __future__ import annotations
+
+import functools
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from hydra import compose, initialize_config_dir
+
+from digits.config import resolvers
+from digits.config.instantiate import instantiate
+from digits.data.types import Digits
+from digits.evaluation.attribution_quality import INK, RANDOM, Judged, Quality, judge, sample
+from digits.evaluation.classify import torch_classifier
+from digits.evaluation.explainers import Explainer
+from scripts.benchmarks._results import ROOT, Results, arguments, show, spread
+from scripts.benchmarks._trained import trained
+
+FIGURES = [field.name for field in fields(Quality) if field.name != "seconds"]
+#: method -> seconds for 1,000 images that it may take
+GOALS = {"saliency": 2, "integrated_gradients": 15}
+IMAGES = 1000
+#: heading -> figure, decimals
+COLUMNS = {
+    "deletion ↓": ("deletion", 2),
+    "insertion ↑": ("insertion", 2),
+    "infidelity ↓": ("infidelity", 2),
+    "max-sensitivity ↓": ("max_sensitivity", 2),
+    "completeness gap ↓": ("completeness_gap", 3),
+    "like untrained ↓": ("similarity", 2),
+    "the same on ink ↓": ("similarity_on_ink", 2),
+}
+
+
+def _composed(overrides: list[str]) -> Any:
+    resolvers.register()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose("config", ["task=explain", *overrides, "paths.output=."])
+
+
+def explainers() -> dict[str, Explainer]:
+    """Every method as it is configured."""
+    return {
+        name: instantiate(part) for name, part in _composed(["explainer=all"]).explainer.items()
+    }
+
+
+@functools.cache
+def _digits(data: str) -> Digits:
+    digits: Digits = instantiate(_composed([f"data={data}"]).data).load()
+    return digits
+
+
+@functools.cache
+def judged(data: str, digits: int, seed: int) -> Judged:
+    """Train the default network and judge every method on ``digits`` held-out digits."""
+    network = trained([f"data={data}", f"seed={seed}"])
+    part = sample(_digits(data).test, digits, seed=seed)
+    targets = torch_classifier(network)(part.images).argmax(1)
+    return judge(network, explainers(), part.images, targets, seed=seed)
+
+
+def quality(data: str, digits: int, method: str, seed: int) -> dict[str, float]:
+    """Return the figures of one method; all of them are judged at once."""
+    found: Mapping[str, float] = judged(data, digits, seed).qualities[method].metrics()
+    return {name: found[name] for name in FIGURES if name in found}
+
+
+def seconds(method: str, repeat: int) -> dict[str, float]:
+    """Explain 1,000 images by the default network; how well it is trained makes no difference."""
+    network = trained(["data=uci", "seed=0"])
+    images = np.random.default_rng(repeat).integers(0, 256, (IMAGES, 28, 28), np.uint8)
+    targets = np.random.default_rng(repeat).integers(0, 10, IMAGES)
+    explainer = explainers()[method]
+    explainer(network, images[:64], targets[:64])  # first calls load code
+    begin = time.perf_counter()
+    explainer(network, images, targets)
+    return {"seconds": time.perf_counter() - begin}
+
+
+def _cell(values: list[float], decimals: int) -> str:
+    if not values:
+        return "–"
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.{decimals}f} ± {deviation:.{decimals}f}"
+
+
+def _markdown(results: Results, data: str, methods: list[str]) -> str:
+    """Return the table of the README."""
+    lines = [f"| | {' | '.join(COLUMNS)} |", f"|---|{'---:|' * len(COLUMNS)}"]
+    for method in methods:
+        cells = [
+            _cell(results.column(f"{data} {method}", name), decimals)
+            for name, decimals in COLUMNS.values()
+        ]
+        lines.append(f"| {method.replace('_', ' ')} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure what is missing, then print the tables; ``--mnist 0`` leaves MNIST out."""
+    options = arguments(__doc__, seeds=3, digits=200, repeats=5, mnist=1)
+    methods = list(explainers())
+    times = Results("explanations_speed", ["seconds"], fresh=options.fresh)
+    for repeat in range(options.repeats):
+        for method in methods:
+            row = functools.partial(seconds, method)
+            times.measure(method, repeat, row, command="scripts/bench explanations")
+    results = Results("explanations", FIGURES, fresh=options.fresh)
+    sources = ["mnist", "uci"] if options.mnist else ["uci"]
+    judges = [*methods, RANDOM, INK]
+    for data in sources:
+        for seed in range(options.seeds):
+            typed = [f"data={data}", f"seed={seed}"]
+            for method in judges:
+                row = functools.partial(quality, data, options.digits, method)
+                command = f"scripts/bench explanations --digits {options.digits}"
+                results.measure(f"{data} {method}", seed, row, command=command, overrides=typed)
+    rows = [
+        [
+            method,
+            f"≤ {GOALS[method]}" if method in GOALS else "",
+            spread(times.column(method, "seconds")),
+        ]
+        for method in methods
+    ]
+    show(f"{IMAGES:,} images, {options.repeats} repeats", ["", "goal s", "seconds"], rows)
+    for data in sources:
+        print(f"\n{data}: default cnn, {options.seeds} trainings, {options.digits} digits each\n")
+        print(_markdown(results, data, judges))
+
+
+if __name__ == "__main__":
+    main()

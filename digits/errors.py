@@ -3,6 +3,7 @@
     DigitsError                 exit code 1, one message, no stack trace
     ├── ConfigError             exit code 2: findings, each with its key path
     ├── ResumeError             exit code 2: what to resume is missing or has changed
+    ├── ReproductionError       exit code 2: what to reproduce is missing; 1: it came out otherwise
     ├── MissingExtraError       a task whose extra is not installed: the command that adds it
     ├── DataError               a file, folder or split that cannot be used
     │   └── DownloadError       the public mirrors did not give the file
@@ -56,6 +57,18 @@ class ResumeError(DigitsError):
     """A run cannot be resumed: unknown, finished, or its configuration has changed."""
 
     exit_code: ClassVar[int] = 2
+
+
+class ReproductionError(DigitsError):
+    """A run cannot be reproduced: unknown, unfinished, or what it started from is gone."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class NotReproducedError(ReproductionError):
+    """A run was reproduced and other numbers came out."""
+
+    exit_code: ClassVar[int] = 1
 
 
 class MissingExtraError(DigitsError):

@@ -24,7 +24,7 @@ from digits.errors import ConfigError
 
 Scalar: TypeAlias = str | int | float | bool | None
 
-EXCLUDED = (*OUTSIDE, "check_only", "resume", "paths", "tracking")
+EXCLUDED = (*OUTSIDE, "check_only", "resume", "reproduce", "paths", "tracking")
 REFERENCE = re.compile(r"\$\{[^{}:]+\}")
 ABSENT = object()
 

@@ -78,8 +78,16 @@ def checked(config: DictConfig) -> DictConfig:
     Raises:
         ConfigError: with every fault.
         ResumeError: what ``resume`` names cannot go on.
+        ReproductionError: what ``reproduce`` names cannot be done again.
     """
-    config = resume.recomposed(config) if config.get("resume") else best.recomposed(config)
+    if config.get(resume.KEY):
+        config = resume.recomposed(config)
+    elif config.get("reproduce"):
+        from digits.tasks import reproduce  # loads the store's libraries
+
+        config = reproduce.recomposed(config)
+    else:
+        config = best.recomposed(config)
     check(config, elsewhere=config.check_only)
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         _refuse_several_devices(config)

@@ -36,6 +36,8 @@ def recomposed(config: DictConfig) -> DictConfig:
         ResumeError: no such run, it is finished, or the configuration has changed; names what
             differs.
     """
+    if config.get("reproduce"):
+        raise ResumeError("resume: leave out reproduce: what a run reproduces is in its own record")
     folder = _folder(config)
     missing = [name for name in RECORDED if not (folder / name).is_file()]
     if missing:
@@ -49,6 +51,10 @@ def recomposed(config: DictConfig) -> DictConfig:
     typed = best.expanded(typed, _stood(folder))
     places = [f"paths.root={_quoted(_root(folder))}", f"paths.output={_quoted(folder)}"]
     again = compose("config", [*typed, *places])
+    if again.get("reproduce"):
+        from digits.tasks import reproduce  # loads the store's libraries
+
+        again = reproduce.rebuilt(again)
     then = OmegaConf.to_container(OmegaConf.load(folder / CONFIG_FILE))
     changes = canonical.differences(cast("dict[str, Any]", then), canonical.canonical(again))
     if changes:

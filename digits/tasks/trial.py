@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from digits.contract.files import write_atomically
+from digits.tracking.environment import DEVICE_TAG, THREADS_TAG
 from digits.tracking.record import Record
 from digits.tracking.run import Run
 from digits.tracking.store import Tracking
@@ -39,8 +40,10 @@ def _fit(trial: Trial, training: Training, record: Record, run: Run) -> float:
     data = training.source.load()
     trial.must_match("data", data.digest)
     run.log_dataset(data.name, digest=data.digest, description=data.description)
+    run.set_tags({THREADS_TAG: str(training.threads(data))})
     history = History(lambda metrics, epoch: run.log_metrics(metrics, step=epoch))
     fitted = training.fit(data, history, folder=record.folder, trial=trial)
+    run.set_tags({DEVICE_TAG: fitted.device})
     if trial.interrupted:
         raise KeyboardInterrupt
     if trial.stopped is not None:

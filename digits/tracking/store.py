@@ -30,6 +30,7 @@ from sqlalchemy.engine import URL, make_url
 
 from digits.contract.files import write_atomically
 from digits.errors import TrackingError
+from digits.tracking.environment import environment
 from digits.tracking.faults import explained, without_password
 from digits.tracking.record import Record, git_commit
 from digits.tracking.run import Run
@@ -138,6 +139,7 @@ class Tracking:
             "digits.config_digest": record.config_digest,
             "digits.overrides": without_password(" ".join(record.overrides)),
             "digits.seed": str(record.seed),
+            **environment(),
         }
         if record.job is not None:
             tags["digits.job"] = str(record.job)

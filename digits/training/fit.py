@@ -55,6 +55,7 @@ class Fitted:
             the time up to its checkpoint.
         waiting: share of the training that waited for data, 0..1.
         checkpoint: the last checkpoint; None when none was asked for.
+        device: what computed: ``cpu``, or the name of the GPU.
     """
 
     epochs: Sequence[Mapping[str, float]]
@@ -62,6 +63,7 @@ class Fitted:
     seconds: float
     waiting: float
     checkpoint: Path | None
+    device: str
 
     @property
     def selected(self) -> float:
@@ -90,7 +92,7 @@ def fit(
         KeyboardInterrupt: the user stopped it; Lightning itself would exit with status 1.
     """
     waiting = Waiting()
-    _leave_cores_to(getattr(data, "num_workers", 0))
+    torch.set_num_threads(threads_beside(workers_of(data)))
     start = _checkpoint(callbacks) if resume else None
     reports: list[pl.Callback] = []
     if trial is not None:
@@ -129,18 +131,28 @@ def fit(
         seconds=history.seconds,
         waiting=waiting.share,
         checkpoint=_checkpoint(callbacks),
+        device=_name(built.strategy.root_device),
     )
 
 
-def _leave_cores_to(workers: int) -> None:
-    """Compute with as many threads as there are cores beside the loader's workers.
+def workers_of(data: pl.LightningDataModule) -> int:
+    """Return how many processes prepare batches beside the training."""
+    return int(getattr(data, "num_workers", 0))
+
+
+def threads_beside(workers: int) -> int:
+    """Return with how many threads to compute: as many as there are cores beside the workers.
 
     Threads of one operation wait for each other: where one of them shares its core with a busy
     worker, all are as slow as that one, and two can take three times as long as one alone.
     ``OMP_NUM_THREADS``, where it is set, may lower the number further.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    torch.set_num_threads(max(1, min(torch.get_num_threads(), (cores or 1) - workers)))
+    return max(1, min(torch.get_num_threads(), (cores or 1) - workers))
+
+
+def _name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from digits.data.types import Digits
 from digits.models.classifier import DigitClassifier
 from digits.training.callbacks import History, TrainingProgress
-from digits.training.fit import Fitted, MakeTrainer, fit
+from digits.training.fit import Fitted, MakeTrainer, fit, threads_beside, workers_of
 from hydra_plugins.ray_tune_sweeper.session import Trial
 
 
@@ -41,6 +41,10 @@ class Training:
     def has_checkpoints(self) -> bool:
         """Whether the training can be resumed."""
         return any(isinstance(callback, Checkpoint) for callback in self.callbacks.values())
+
+    def threads(self, data: Digits) -> int:
+        """Return with how many threads a training on this data computes."""
+        return threads_beside(workers_of(self.loaders(data)))
 
     def fit(
         self,

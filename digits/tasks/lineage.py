@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from typing import Annotated
 
+from mlflow import MlflowClient
 from pydantic import Field
 
 from digits.contract.files import write_atomically
 from digits.data.versions import Versions
+from digits.promotion import champion
 from digits.registry import lineage_walk
+from digits.registry.lineage import VERSION, Lineage, Node
 from digits.tasks import lineage_tree
 from digits.tracking.record import Record
 from digits.tracking.store import Tracking
 
 LINEAGE_FILE = "lineage.json"
+KINDS = {champion.PROMOTE: "promotion", champion.ROLLBACK: "rollback"}
 
 
 def lineage(
@@ -42,6 +47,7 @@ def lineage(
         TrackingError: the store does not answer.
     """
     found = lineage_walk.lineage(tracking, versions, str(of), name=registered_name)
+    add_moves(found, tracking.client())
     text = json.dumps(found.to_dict(), indent=2, ensure_ascii=False) + "\n"
     file = record.folder / LINEAGE_FILE
     write_atomically(file, text)
@@ -49,3 +55,14 @@ def lineage(
         sys.stdout.write(text)
     else:
         lineage_tree.show(found, file)
+
+
+def add_moves(found: Lineage, client: MlflowClient) -> None:
+    """Add what made each version the champion, or took it back, below the version concerned."""
+    names = {node.facts["name"] for node in found.nodes.values() if node.kind == VERSION}
+    for name in sorted(names):
+        for number, move in enumerate(champion.moves(client, name), start=1):
+            node = Node(KINDS[move.action], f"{name}/move/{number}", {"name": name, **asdict(move)})
+            for version in dict.fromkeys((move.after.champion, move.before.champion)):
+                if f"{name}/{version}" in found:
+                    found.add(node, after=f"{name}/{version}")

@@ -18,7 +18,6 @@ from digits.tasks.data_summary import short
 
 PIPED_WIDTH = 1000  # columns where there is no terminal: nothing is cut, a line is a thing
 MOST_SHOWN = 20  # of one kind below one node; the JSON has all
-RUN_SHOWN = 12  # characters of a run id, where the whole one is not needed to type it
 
 
 def show(found: Lineage, file: Path) -> None:
@@ -69,8 +68,8 @@ def _head(node: Node) -> str:
     if node.kind == VERSION:
         name, _, number = node.id.rpartition("/")
         return f"[bold]{node.kind}[/bold] {escape(name)} {number}"
-    digest = node.kind.endswith("data")
-    return f"[bold]{node.kind}[/bold] {shown(node.id) if digest else node.id}"
+    named = shown(node.id) if node.kind.endswith("data") else node.id
+    return f"[bold]{node.kind}[/bold] {escape(named)}"
 
 
 def _data(facts: Mapping[str, Any]) -> list[str]:
@@ -131,6 +130,11 @@ def _decision(facts: Mapping[str, Any]) -> list[str]:
     return [*_run(facts), str(facts.get("decision", "undecided"))]
 
 
+def _move(facts: Mapping[str, Any]) -> list[str]:
+    before, after = facts["before"]["champion"], facts["after"]["champion"]
+    return [f"champion: version {after}, " + (f"was version {before}" if before else "the first")]
+
+
 def _percent(facts: Mapping[str, Any], metric: str, name: str) -> str:
     value = facts.get("metrics", {}).get(metric)
     return "" if value is None else f"{name} {value:.2%}".strip()
@@ -142,4 +146,6 @@ WORDS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     VERSION: _version,
     KINDS["evaluate"]: _evaluation,
     KINDS["promote"]: _decision,
+    "promotion": _move,
+    "rollback": _move,
 }

@@ -22,6 +22,7 @@ from digits.evaluation.metrics import report
 from digits.models.classifier import DigitClassifier
 from digits.models.networks import Cnn
 from digits.models.objective import Supervised
+from digits.tasks import finish
 from digits.tasks import train as task
 from digits.tracking.store import Tracking
 from digits.training import schedules
@@ -183,8 +184,8 @@ def test_diverged_job_fails_with_its_reason_and_no_version(job, tracked, record)
 
 
 def test_graph_that_differs_is_not_registered(job, tracked, record, monkeypatch):
-    real = task.onnx_answers
-    monkeypatch.setattr(task, "onnx_answers", lambda file, images: real(file, images) + 1)
+    real = finish.onnx_answers
+    monkeypatch.setattr(finish, "onnx_answers", lambda file, images: real(file, images) + 1)
     with pytest.raises(ExportError, match="Nothing was registered"):
         job()
     client, run = tracked()

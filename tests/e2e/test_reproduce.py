@@ -1,4 +1,4 @@
-"""A training from the command line, done again: equal to the last bit; and what stands in the way."""
+"""A training from the command line, done again, and what its lineage says of both."""
 
 from __future__ import annotations
 

@@ -9,8 +9,6 @@ Every criterion has a limit that stands by itself and, where there is a champion
   margin, as the price of something else; more only while that cannot be told from noise (paired
   bootstrap).
 - time, size and explanations are compared as they are, with a margin.
-
-A limit that is null is not applied.
 """
 
 from __future__ import annotations
@@ -95,6 +93,7 @@ class Gate:
             milliseconds and as a multiple of the champion's.
         latency_slack_ms: so much slower is never too slow.
         max_size_mb, max_size_ratio: size of the ONNX file, in 10^6 bytes and against the champion.
+        size_slack_mb: so much larger is never too large.
         max_explanation_similarity, max_explanation_similarity_rise: how much its saliency maps
             resemble those of the same network with random weights (rank correlation, low is sane).
         allow_rolled_back: whether a version that was rolled back may come again.
@@ -120,6 +119,7 @@ class Gate:
         latency_slack_ms: Annotated[float, Field(ge=0)],
         max_size_mb: Positive | None,
         max_size_ratio: Ratio | None,
+        size_slack_mb: Annotated[float, Field(ge=0)],
         max_explanation_similarity: Share | None,
         max_explanation_similarity_rise: Share | None,
         allow_rolled_back: bool = False,
@@ -134,7 +134,7 @@ class Gate:
             WORST_CORRUPTION: (min_worst_corruption, max_worst_corruption_loss),
         }
         self.latency = (max_latency_ms, max_latency_ratio, latency_slack_ms)
-        self.size = (max_size_mb, max_size_ratio)
+        self.size = (max_size_mb, max_size_ratio, size_slack_mb)
         self.explanation = (max_explanation_similarity, max_explanation_similarity_rise)
         self.allow_rolled_back = allow_rolled_back
 
@@ -171,9 +171,9 @@ class Gate:
             self._of_images(name, ours[name], theirs.get(name), differences.get(name), test)
             for name in self.margins
         ]
-        criteria.append(self._latency(challenger, champion))
-        criteria.append(self._size(challenger, champion))
-        criteria.append(self._explanation(challenger, champion))
+        criteria += [
+            each(challenger, champion) for each in (self._latency, self._size, self._explanation)
+        ]
         if rolled_back:
             criteria.append(self._history())
         return Verdict(criteria, differences, test)
@@ -217,10 +217,10 @@ class Gate:
         )  # fmt: skip
 
     def _size(self, challenger: Measured, champion: Measured | None) -> Criterion:
-        limit, ratio = self.size
+        limit, ratio, slack = self.size
         new = challenger.onnx_bytes / MEGA
         old = champion.onnx_bytes / MEGA if champion else None
-        fault = ratio_fault(new, old, ratio)
+        fault = ratio_fault(new, old, ratio, slack=slack)
         return judged(
             SIZE, MEGABYTES, new, old, limit=limit, margin=ratio, low_is_good=True, fault=fault
         )

@@ -26,6 +26,7 @@ LOOSE = {
     "latency_slack_ms": 0.5,
     "max_size_mb": None,
     "max_size_ratio": 2.0,
+    "size_slack_mb": 0.1,
     "max_explanation_similarity": None,
     "max_explanation_similarity_rise": 0.1,
 }

@@ -165,6 +165,12 @@ def test_twice_the_time_of_almost_nothing_is_not_too_slow():
     assert found.passed
 
 
+def test_many_times_the_size_of_almost_nothing_is_not_too_large():
+    right = np.ones(100, bool)
+    found = verdict(measured(right, onnx_bytes=99_000), measured(right, onnx_bytes=9_000))
+    assert found.passed
+
+
 def test_champion_that_cannot_be_explained_is_not_compared_with():
     right = np.ones(100, bool)
     assert verdict(measured(right), measured(right, sanity=None)).passed

@@ -7,7 +7,7 @@ import pytest
 from digits.promotion.champion import Pair, pair
 from tests.e2e.conftest import Program
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 REJECTED = 12
 QUICK = ["model=tiny", "trainer.max_epochs=3"]
@@ -20,15 +20,11 @@ EASY = [
 
 
 def test_promote_reject_and_roll_back(program: Program) -> None:
-    nothing = program("task=promote")
-    assert nothing.returncode == 1
-    assert nothing.stderr.startswith("version: no model digits is registered")
     assert program(*QUICK).returncode == 0
     first = program("task=promote", *EASY)
     assert first.returncode == 0, first.stderr
     assert "no champion yet" in first.stdout
     assert pair(program.client(), "digits") == Pair(1, None)
-    assert program("task=promote").returncode == 0  # champion already
     assert program(*QUICK, "seed=1").returncode == 0
     rejected = program("task=promote", *EASY, "gate.min_accuracy=1")
     assert rejected.returncode == REJECTED

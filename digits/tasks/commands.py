@@ -9,6 +9,10 @@ import sys
 from pathlib import Path
 
 from digits.config.resolvers import PROJECT
+from digits.tracking.record import Record
+
+FIRST_DATA = "uci"  # what a command reads that names no data
+PLACES = ("data", "paths", "registry", "tracking")
 
 
 def run(*overrides: str) -> str:
@@ -20,6 +24,23 @@ def run(*overrides: str) -> str:
     else:
         program = [sys.executable, _from_here(PROJECT / "run.py")]
     return shlex.join([*program, *overrides])
+
+
+def same(record: Record, data: str) -> list[str]:
+    """Return the overrides that lead another task to the data and the store of this one.
+
+    Args:
+        record: of this job: what was typed is typed again.
+        data: name of its data, which an experiment may have chosen.
+    """
+    typed = [text for text in record.overrides if _key(text).split(".")[0] in PLACES]
+    if data == FIRST_DATA or "data" in map(_key, typed):
+        return typed
+    return [f"data={data}", *typed]
+
+
+def _key(override: str) -> str:
+    return override.split("=", 1)[0].lstrip("+~").split("@")[0]
 
 
 def tool(name: str, *arguments: str) -> str:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
 from digits.data.changes import Changes
 from digits.data.version import Version
-from digits.tasks import commands
-
-PIPED_WIDTH = 120  # columns where there is no terminal to ask
+from digits.tasks import commands, screen
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ def told(version: Version) -> dict[str, Any]:
 
 def show(kept: Sequence[Kept], everything: Sequence[Version]) -> None:
     """Print every version of the source below what it was made of, and what to type next."""
-    console = _console()
+    console = screen.standard_output()
     now = {each.version.digest: each for each in kept}
     for tree in trees(everything, now):
         console.print(tree, highlight=False, soft_wrap=True)
@@ -66,10 +62,7 @@ def show(kept: Sequence[Kept], everything: Sequence[Version]) -> None:
     if two:
         compare = f"compare=[{two[0]},{two[1]}]"
         following.append((commands.run("task=data", compare), f"what changed in {two[0].stage}"))
-    console.print("\nNext:")
-    for command, gives in following:
-        text = f"  [bold]{escape(command)}[/bold]   [dim]# {gives}[/dim]"
-        console.print(text, highlight=False, soft_wrap=True)
+    screen.show_next(following, console)
 
 
 def _two_to_compare(
@@ -145,7 +138,7 @@ def short(commit: str) -> str:
 
 def show_changes(found: Changes, before: Version, after: Version, sheet: Path) -> None:
     """Print how many samples changed in which way, and where the pictures are."""
-    console = _console()
+    console = screen.standard_output()
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column(justify="right")
@@ -154,7 +147,3 @@ def show_changes(found: Changes, before: Version, after: Version, sheet: Path) -
     console.print(f"{after.name}, {after.stage}: {before} → {after}", highlight=False)
     console.print(table)
     console.print(f"contact sheet  {sheet}", highlight=False, soft_wrap=True)
-
-
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)

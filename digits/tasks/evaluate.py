@@ -25,8 +25,9 @@ from digits.evaluation.subject import Subject, cautions, describe
 from digits.registry.find import Model, find_model
 from digits.registry.versions import tag
 from digits.tasks import commands
-from digits.tasks.evaluation_summary import EvaluationSummary, show
+from digits.tasks.evaluation_summary import EvaluationSummary
 from digits.tasks.progress import progress
+from digits.tasks.screen import show
 from digits.tracking.record import Record
 from digits.tracking.run import Run
 from digits.tracking.store import Tracking
@@ -122,6 +123,7 @@ def _run(
         page=folder / PAGE,
         run_id=run.id,
         version=str(model.version.number if model.version else model.folder),
+        same=commands.same(record, data.name),
     )
 
 

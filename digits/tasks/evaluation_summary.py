@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from digits import STARTED
-from digits.evaluation.document import Subject
 from digits.evaluation.evaluation import Evaluation
+from digits.evaluation.subject import Subject
 from digits.tasks import commands
-
-PIPED_WIDTH = 120  # columns where there is no terminal to ask
 
 
 @dataclass(frozen=True)
@@ -28,6 +22,7 @@ class EvaluationSummary:
     page: Path
     run_id: str
     version: str
+    same: Sequence[str] = ()
 
     def rows(self) -> list[tuple[str, str]]:
         """The table, as (name, value) pairs."""
@@ -98,24 +93,9 @@ class EvaluationSummary:
     def next_commands(self) -> list[tuple[str, str]]:
         """(command, what it gives); each works as it stands."""
         return [
-            (commands.run("task=promote"), "let the gate decide on the challenger"),
-            (commands.run("task=explain", f"version={self.version}"), "what it looks at"),
+            (commands.run("task=promote", *self.same), "let the gate decide on the challenger"),
+            (
+                commands.run("task=explain", f"version={self.version}", *self.same),
+                "what it looks at",
+            ),
         ]
-
-
-def show(
-    rows: Sequence[tuple[str, str]],
-    next_commands: Sequence[tuple[str, str]],
-    console: Console | None = None,
-) -> None:
-    """Print a table of (name, value) and the (command, what it gives) that come next."""
-    console = console or Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
-    console.print("\nNext:")
-    for command, gives in next_commands:
-        console.print(f"  [bold]{command}[/bold]   [dim]# {gives}[/dim]", highlight=False)

@@ -22,7 +22,9 @@ from digits.evaluation.explainers import Explainer
 from digits.evaluation.explanations import Explanations, suited
 from digits.evaluation.selection import Selection, numbered, picture, worst_mistakes
 from digits.registry.find import Model, find_model
-from digits.tasks.explain_summary import ExplainSummary, show
+from digits.tasks import commands
+from digits.tasks.explain_summary import ExplainSummary, figures
+from digits.tasks.screen import show
 from digits.tasks.trained import trained_network
 from digits.tracking.record import Record
 from digits.tracking.run import Run
@@ -100,18 +102,18 @@ def explain(
             found = _judge(record, run, network, explainers, data, judged, folder)
         run.log_folder(folder, FOLDER)
     if record.job is None:
-        show(
-            ExplainSummary(
-                model=str(model),
-                explained=selection.title,
-                captions=[text.replace("\n", ", ") for text in explanations.captions],
-                unsuited=unsuited,
-                judged=found,
-                folder=folder,
-                run_id=run.id,
-                all_methods=len(explainers) > 1,
-            )
+        summary = ExplainSummary(
+            model=str(model),
+            explained=selection.title,
+            captions=[text.replace("\n", ", ") for text in explanations.captions],
+            unsuited=unsuited,
+            judged=found,
+            folder=folder,
+            run_id=run.id,
+            all_methods=len(explainers) > 1,
+            same=commands.same(record, data.name if data else commands.FIRST_DATA),
         )
+        show(summary.rows(), summary.next_commands(), tables=figures(summary))
     else:
         log.info("Job %d: %s, %s", record.job, model, folder)
 

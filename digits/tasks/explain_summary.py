@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from digits.evaluation.attribution_quality import Judged, Quality
 from digits.tasks import commands
 
-PIPED_WIDTH = 120  # columns where there is no terminal to ask
 MOST_CAPTIONS = 8
 
 #: heading -> figure of Quality, decimals; an arrow says which way is better
@@ -43,6 +40,7 @@ class ExplainSummary:
     folder: Path
     run_id: str
     all_methods: bool
+    same: Sequence[str] = ()
 
     def rows(self) -> list[tuple[str, str]]:
         """The upper table, as (name, value) pairs."""
@@ -59,14 +57,13 @@ class ExplainSummary:
 
     def next_commands(self) -> list[tuple[str, str]]:
         """(command, what it gives); each works as it stands."""
-        others = (
-            []
-            if self.all_methods
-            else [(commands.run("task=explain", "explainer=all"), "every method side by side")]
-        )
+        every = commands.run("task=explain", "explainer=all", *self.same)
         return [
-            *others,
-            (commands.run("task=explain", "explain.indices=[0,1,2]"), "digits of your choice"),
+            *([] if self.all_methods else [(every, "every method side by side")]),
+            (
+                commands.run("task=explain", "explain.indices=[0,1,2]", *self.same),
+                "digits of your choice",
+            ),
         ]
 
 
@@ -76,23 +73,18 @@ def cells(quality: Quality) -> list[str]:
     return [f"{value:.{digits}f}" if isfinite(value) else "–" for value, digits in values]
 
 
-def show(summary: ExplainSummary, console: Console | None = None) -> None:
-    """Print both tables and the next commands."""
-    console = console or Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for row in summary.rows():
-        table.add_row(*row)
-    console.print(table)
-    if summary.judged is not None:
-        title = f"\njudged on {summary.judged.count} digits"
-        figures = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-        for heading in ("", *COLUMNS):
-            figures.add_column(heading, justify="right" if heading else "left", no_wrap=True)
-        for name, quality in summary.judged.qualities.items():
-            figures.add_row(name.replace("_", " "), *cells(quality))
-        console.print(figures)
-    console.print("\nNext:")
-    for command, gives in summary.next_commands():
-        console.print(f"  [bold]{command}[/bold]   [dim]# {gives}[/dim]", highlight=False)
+def figures(summary: ExplainSummary) -> list[Table]:
+    """Return the lower table, where the methods were judged."""
+    if summary.judged is None:
+        return []
+    table = Table(
+        title=f"\njudged on {summary.judged.count} digits",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for heading in ("", *COLUMNS):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    for name, quality in summary.judged.qualities.items():
+        table.add_row(name.replace("_", " "), *cells(quality))
+    return [table]

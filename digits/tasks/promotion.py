@@ -24,8 +24,7 @@ from digits.promotion.gate import Gate
 from digits.promotion.measured import Candidate, assert_judges, measure, steps
 from digits.registry.find import Model, find_model
 from digits.registry.versions import describe, tag
-from digits.tasks import commands
-from digits.tasks.evaluation_summary import show as show_table
+from digits.tasks import commands, screen
 from digits.tasks.progress import progress
 from digits.tracking.faults import without_password
 from digits.tracking.record import Record, git_commit
@@ -230,7 +229,7 @@ def show(outcome: Outcome) -> None:
         ("card", str(outcome.page.with_name(CARD))),
         ("all in all", f"{time.monotonic() - STARTED:.0f} s"),
     ]
-    show_table(rows, _next_commands(outcome))
+    screen.show(rows, _next_commands(outcome))
 
 
 def _next_commands(outcome: Outcome) -> list[tuple[str, str]]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
 
 from digits import STARTED
 from digits.evaluation.metrics import Report
@@ -18,12 +15,10 @@ from digits.tracking.faults import without_password
 from digits.training.export import Parity
 from digits.training.fit import Fitted
 
-PIPED_WIDTH = 120  # columns where there is no terminal to ask
-
 
 @dataclass(frozen=True)
 class Summary:
-    """What the table shows."""
+    """What the table shows; ``same`` are the overrides that name its data and store."""
 
     report: Report
     parity: Parity
@@ -34,6 +29,7 @@ class Summary:
     pictures: Path
     run_id: str
     tracking_uri: str
+    same: Sequence[str] = ()
 
     def rows(self) -> list[tuple[str, str]]:
         """The table, as (name, value) pairs."""
@@ -68,6 +64,12 @@ class Summary:
     def next_commands(self) -> list[tuple[str, str]]:
         """(command, what it gives); each works as it stands."""
         return [
+            (
+                commands.run("task=evaluate", *self.same),
+                "robustness, calibration, times, one page with pictures",
+            ),
+            (commands.run("task=explain", *self.same), "where it looks"),
+            (commands.run("task=promote", *self.same), "let the gate make it the champion"),
             (commands.run("data=mnist"), "the same on 70,000 digits"),
             (commands.run("-m", "model=tiny,lenet,cnn"), "compare networks"),
             *self._where_to_look(),
@@ -78,17 +80,3 @@ class Summary:
         if uri.startswith(("http://", "https://")) or without_password(uri) != uri:
             return []  # a server has its own page, and a password is not shown
         return [(commands.tool("mlflow", "ui", "--backend-store-uri", uri), gives)]
-
-
-def show(summary: Summary, console: Console | None = None) -> None:
-    """Print the table and the next commands."""
-    console = console or Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for row in summary.rows():
-        table.add_row(*row)
-    console.print(table)
-    console.print("\nNext:")
-    for command, gives in summary.next_commands():
-        console.print(f"  [bold]{command}[/bold]   [dim]# {gives}[/dim]", highlight=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from digits.evaluation.trials import LEADERBOARD_FILE, SEED, Group, Results, Trial
-from digits.tasks import commands
+from digits.tasks import commands, screen
 from digits.tasks.best import BEST_FILE
 
-PIPED_WIDTH = 120  # columns where there is no terminal to ask
 MOST_ROWS = 20
 MOST_FAILURES = 5
 WORDS = {"pruned": "stopped early", "pending": "not started"}
@@ -25,7 +23,7 @@ def show(
     results: Results, folder: Path, pictures: Sequence[Path], console: Console | None = None
 ) -> None:
     """Print the table, the failures, and where everything is."""
-    console = console or Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    console = console or screen.standard_output()
     console.print(f"\n[bold]{headline(results)}[/bold]", highlight=False)
     groups = results.groups()
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
@@ -42,11 +40,7 @@ def show(
         console.print(f"pictures     {pictures[0].parent}", highlight=False, soft_wrap=True)
     if (folder / BEST_FILE).is_file() and len(results.metrics) == 1:
         command = commands.run("experiment=best", f"sweep={folder}")
-        console.print(
-            f"\nNext:\n  [bold]{command}[/bold]   [dim]# train the best in full[/dim]",
-            highlight=False,
-            soft_wrap=True,
-        )
+        screen.show_next([(command, "train the best in full")], console)
 
 
 def headline(results: Results) -> str:

@@ -20,7 +20,8 @@ from digits.registry.versions import Version, register
 from digits.tasks import commands
 from digits.tasks.finish import Finished, finish
 from digits.tasks.reproduction import Reproduction
-from digits.tasks.summary import Summary, show
+from digits.tasks.screen import show
+from digits.tasks.summary import Summary
 from digits.tasks.trial import run_trial
 from digits.tracking.environment import THREADS_TAG
 from digits.tracking.record import Record, git_commit
@@ -103,7 +104,8 @@ def train(
     if again is not None:
         again.settle(run, done.manifest)
     elif record.job is None:
-        show(_summary(done, version, run))
+        summary = _summary(done, version, run, record)
+        show(summary.rows(), summary.next_commands())
     else:  # the sweep shows all of its jobs in one table
         log.info("Job %d: %.2f%%, %s", record.job, 100 * done.report.accuracy, version)
     return done.fitted.selected
@@ -142,7 +144,7 @@ def _load(training: Training, record: Record, run: Run, *, keep: bool) -> Digits
     return data
 
 
-def _summary(done: Finished, version: Version, run: Run) -> Summary:
+def _summary(done: Finished, version: Version, run: Run, record: Record) -> Summary:
     return Summary(
         report=done.report,
         parity=done.parity,
@@ -153,6 +155,7 @@ def _summary(done: Finished, version: Version, run: Run) -> Summary:
         pictures=done.pictures,
         run_id=run.id,
         tracking_uri=run.uri,
+        same=commands.same(record, done.data.name),
     )
 
 

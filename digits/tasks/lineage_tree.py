@@ -15,6 +15,7 @@ from digits.data.version import shown
 from digits.registry.lineage import KINDS, SWEEP, TRAINING, VERSION, Lineage, Node
 from digits.tasks import commands
 from digits.tasks.data_summary import short
+from digits.tasks.screen import show_next
 
 PIPED_WIDTH = 1000  # columns where there is no terminal: nothing is cut, a line is a thing
 MOST_SHOWN = 20  # of one kind below one node; the JSON has all
@@ -30,8 +31,7 @@ def show(found: Lineage, file: Path) -> None:
     trained = [node for node in found.nodes.values() if _can_be_reproduced(node)]
     if trained:
         command = commands.run(f"reproduce={trained[0].id}")
-        text = f"Next: [bold]{command}[/bold]   [dim]# train it again, compare the numbers[/dim]"
-        console.print(text, highlight=False, soft_wrap=True)
+        show_next([(command, "train it again, compare the numbers")], console)
 
 
 def _can_be_reproduced(node: Node) -> bool:

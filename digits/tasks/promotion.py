@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,12 +46,14 @@ class Outcome:
         pair: who is champion and previous now; None where nothing was moved.
         page: the evidence.
         run_id: the run it is kept with.
+        same: overrides that name its data and store.
     """
 
     case: Case
     pair: champion.Pair | None
     page: Path
     run_id: str
+    same: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,9 @@ class Promotion:
             log.warning("Another version became champion meanwhile: judging against that one.")
 
     def _outcome(self, run: Run, case: Case, pair: champion.Pair | None) -> Outcome:
-        return Outcome(case, pair, self.record.folder / FOLDER / PAGE, run.id)
+        page_file = self.record.folder / FOLDER / PAGE
+        same = commands.same(self.record, self.data.name)
+        return Outcome(case, pair, page_file, run.id, same)
 
     def _judge(self, run: Run, over: int | None) -> Case:
         models = [self.challenger]
@@ -233,7 +238,7 @@ def show(outcome: Outcome) -> None:
 
 
 def _next_commands(outcome: Outcome) -> list[tuple[str, str]]:
-    back = (commands.run("task=promote", "action=rollback"), "take it back")
-    number = outcome.case.challenger.number
-    explain = (commands.run("task=explain", f"version={number}"), "what it looks at")
+    same, version = outcome.same, f"version={outcome.case.challenger.number}"
+    back = (commands.run("task=promote", "action=rollback", *same), "take it back")
+    explain = (commands.run("task=explain", version, *same), "what it looks at")
     return [back, explain] if outcome.pair and outcome.pair.previous else [explain]

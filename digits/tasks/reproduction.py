@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Sequence
 
 from mlflow.entities import Run as RecordedRun
-from rich.console import Console
 from rich.table import Table
 
 from digits.contract.manifest import WEIGHTS, Manifest
@@ -15,6 +13,7 @@ from digits.data.exact import Exact
 from digits.data.source import Source
 from digits.errors import NotReproducedError
 from digits.tasks import reproduce
+from digits.tasks.screen import standard_output
 from digits.tracking.comparison import (
     DEVICE,
     THREADS,
@@ -32,7 +31,6 @@ log = logging.getLogger(__name__)
 OF_TAG = "digits.reproduces"
 OUTCOME_TAG = "digits.reproduced"
 WEIGHTS_NAME = "weights (sha256)"
-PIPED_WIDTH = 120  # columns where there is no terminal to ask
 
 
 class Reproduction:
@@ -112,7 +110,7 @@ def show(
     then: RecordedRun, now: RecordedRun, found: Sequence[Difference], *, weights_known: bool
 ) -> None:
     """Print every number of both runs, and what it comes to."""
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    console = standard_output()
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("", style="bold")
     for run in (then, now):

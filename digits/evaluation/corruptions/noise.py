@@ -22,7 +22,7 @@ def shot_noise(pixels: NDArray[np.float32], draws: Draws) -> NDArray[np.float32]
         count += uniform >= below
         chance *= mean / photons
         below += chance
-    return count / PHOTONS
+    return count / np.float32(PHOTONS)
 
 
 def impulse_noise(pixels: NDArray[np.float32], draws: Draws) -> NDArray[np.float32]:

@@ -86,8 +86,8 @@ def explain(
     data = None if file is not None else _loaded(source)
     selection = _selection(network, model, data, indices=indices, mistakes=mistakes, file=file)
     explainers, unsuited = suited(network, explainers, selection.images[0])
-    for name, reason in unsuited.items():
-        log.warning("%s is left out. %s", name, reason)
+    for reason in unsuited.values():
+        log.warning("Left out: %s", reason)
     folder = record.folder / FOLDER
     with record.claimed(), tracking.start(record) as run:
         run.log_record(record)

@@ -50,7 +50,7 @@ class ExplainSummary:
         return [
             ("model", self.model),
             ("explained", "\n".join([self.explained, *shown])),
-            *((f"no {name}", reason) for name, reason in self.unsuited.items()),
+            *(("left out", reason) for reason in self.unsuited.values()),
             ("pictures, arrays", str(self.folder)),
             ("run", self.run_id),
         ]

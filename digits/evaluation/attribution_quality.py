@@ -20,7 +20,7 @@ from digits.evaluation.attribution_figures import removal_curves
 from digits.evaluation.classify import Classify, torch_classifier
 from digits.evaluation.explainers import Explainer, frozen
 from digits.evaluation.removal import Curves, Removals, curves
-from digits.evaluation.sanity import randomised, similarity
+from digits.evaluation.sanity import similarity, untrained_maps
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Quality:
             good.
         completeness_gap: how far the sums of the maps are from what they should be, the difference
             of the logit to that of the blank page; relative, of means.
-        similarity: of :func:`similarity`, to the maps of a network with random weights, over all
+        similarity: of :func:`similarity`, to the maps of networks with random weights, over all
             pixels; low is sane.
         similarity_on_ink: the same over the pixels that have ink.
         zero: share of the maps that are all zero.
@@ -126,13 +126,12 @@ def judge(
     network = frozen(network)
     classify = torch_classifier(network)
     removals = Removals.draw(classify, images, targets, seed=seed)
-    untrained = randomised(network, seed=seed)
     qualities, drawn = {}, {}
     for name, explainer in explainers.items():
         begin = time.perf_counter()
         maps = explainer(network, images, targets)
         seconds = time.perf_counter() - begin
-        others = explainer(untrained, images, targets)
+        others = untrained_maps(network, images, targets, seed=seed, explain=explainer)
         drawn[name] = curves(classify, images, targets, maps, seed=seed)
         qualities[name] = Quality(
             deletion=drawn[name].deletion_area,

@@ -15,6 +15,7 @@ from digits.evaluation.sanity import (
     rank_correlation,
     saliency,
     similarity,
+    untrained_maps,
 )
 from tests.unit.explained import small, weighted
 
@@ -87,3 +88,18 @@ def test_maps_without_contrast_cannot_be_compared():
     assert np.isnan(similarity(flat, other))
     flat[1] = other[1]
     assert similarity(flat, other) == pytest.approx(1)
+
+
+def test_untrained_maps_come_of_ten_networks_in_the_order_of_the_images(digits):
+    network, images, targets = small(), digits.test.images[:25], digits.test.labels[:25]
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    seen = []
+
+    def explain(network, images, targets):
+        seen.append(next(network.parameters()).flatten()[0].item())
+        return images.astype(np.float32)
+
+    maps = untrained_maps(network, images, targets, seed=1, explain=explain)
+    assert np.array_equal(maps, images)
+    assert len(set(seen)) == 10
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())

@@ -117,8 +117,6 @@ def _evaluation(
     if fitted:
         logits = next(iter(candidate.runtimes.values()))(data.validation.images)
         temperature = fit_temperature(logits, data.validation.labels)
-    if isinstance(ask, Compared):
-        ask.add(*(result.logits for result in list(runtimes.values())[:2]))
     divided = first.logits.astype(np.float64) / (temperature or 1.0)
     probabilities = softmax(divided, axis=1)
     correct = first.logits.argmax(1) == test.labels
@@ -151,9 +149,12 @@ def _judge(name: str, classify: Classify, test: Split, *, step: Step) -> Runtime
 
 
 def machine() -> str:
-    """Say what the times were measured on: cores, kind of processor, threads allowed."""
+    """Say what the times were measured on: cores, processor, threads allowed, how busy it is."""
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    threads = os.environ.get("OMP_NUM_THREADS")
-    held = f", OMP_NUM_THREADS={threads}" if threads else ""
-    return f"{cores} {'core' if cores == 1 else 'cores'}, {platform.machine()}{held}"
+    said = [f"{cores} {'core' if cores == 1 else 'cores'}", platform.machine()]
+    if threads := os.environ.get("OMP_NUM_THREADS"):
+        said.append(f"OMP_NUM_THREADS={threads}")
+    if hasattr(os, "getloadavg"):  # not on Windows
+        said.append(f"{os.getloadavg()[0]:.1f} processes at work")
+    return ", ".join(said)

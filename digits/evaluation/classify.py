@@ -92,12 +92,7 @@ class Compared:
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See :data:`Classify`."""
-        ours = self.first(images)
-        self.add(ours, self.second(images))
-        return ours
-
-    def add(self, ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> None:
-        """Count logits ``[N, 10]`` that both have given for the same images."""
+        ours, theirs = self.first(images), self.second(images)
         so_far = self.agreement
         apart = float(np.abs(ours - theirs).max(initial=0.0))
         self.agreement = Agreement(
@@ -105,3 +100,4 @@ class Compared:
             so_far.disagreements + int((ours.argmax(1) != theirs.argmax(1)).sum()),
             max(so_far.largest_difference, apart),
         )
+        return ours

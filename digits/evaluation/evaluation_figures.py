@@ -49,7 +49,10 @@ def draw(evaluation: Evaluation, folder: Path, *, seed: int) -> dict[str, dict[s
 
 
 def reliability_diagram(evaluation: Evaluation, theme: Theme) -> Figure:
-    """Accuracy against confidence before and after calibration, over where the answers lie."""
+    """Accuracy against confidence before and after calibration, over where the answers lie.
+
+    The more answers a bin has, the larger its mark.
+    """
     figure = new_figure(WIDTH, 4.6)
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     axes.plot([0, 1], [0, 1], color=theme.muted, linewidth=1, linestyle="--")
@@ -60,9 +63,11 @@ def reliability_diagram(evaluation: Evaluation, theme: Theme) -> Figure:
         series = [("as trained", before, theme.accent), (told, after, theme.ink)]
     for name, each, colour in series:
         label = f"{name}: error {each.error:.2%}"
-        axes.plot(each.confidence, each.accuracy, "-o", color=colour, markersize=4, label=label)
-        edges = np.arange(BINS + 1) / BINS
         shares = each.counts / each.counts.sum()
+        axes.plot(each.confidence, each.accuracy, color=colour, linewidth=1, alpha=0.5)
+        area = 10 + 70 * np.sqrt(shares)  # a bin of one digit proves little, and is drawn small
+        axes.scatter(each.confidence, each.accuracy, s=area, color=colour, label=label)
+        edges = np.arange(BINS + 1) / BINS
         below.stairs(shares, edges, color=colour, fill=each is after, alpha=0.7)
     axes.set(title="Reliability", ylabel="share right", ylim=(-0.02, 1.02), xlim=(0, 1))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -112,7 +117,7 @@ def confusion(evaluation: Evaluation, theme: Theme) -> Figure:
     mistakes = counts.astype(float)
     mistakes[mistakes == 0] = np.nan
     np.fill_diagonal(mistakes, np.nan)
-    most = float(np.nanmax(mistakes, initial=1.0))
+    most = float(np.nanmax(mistakes, initial=5.0))  # one mistake alone is no alarm
     ramp = colormaps[theme.ramp].with_extremes(bad=theme.paper)
     axes.imshow(mistakes, cmap=ramp, vmin=0, vmax=most)
     for (row, column), count in np.ndenumerate(counts):

@@ -32,14 +32,6 @@ def page(
         evaluation: for the pictures of its worst mistakes.
         pictures: name -> theme -> PNG, as the figures are drawn.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": percent, "milliseconds": milliseconds}
     mistakes = [
         {**mistake, "picture": digit(evaluation.test.images[mistake["index"]])}
         for mistake in facts["mistakes"][:MOST_MISTAKES]
@@ -48,13 +40,33 @@ def page(
         name: {theme: inline(file.read_bytes()) for theme, file in themes.items()}
         for name, themes in pictures.items()
     }
-    return environment.get_template(TEMPLATE).render(
-        **facts,
-        first=next(iter(facts["runtimes"].values())),
-        worst_mistakes=mistakes,
-        wrong=int((evaluation.probabilities.argmax(1) != evaluation.test.labels).sum()),
-        pictures=inlined,
+    return (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            **facts,
+            first=next(iter(facts["runtimes"].values())),
+            worst_mistakes=mistakes,
+            wrong=int((evaluation.probabilities.argmax(1) != evaluation.test.labels).sum()),
+            pictures=inlined,
+        )
     )
+
+
+def environment(*folders: Path) -> jinja2.Environment:
+    """Return what renders pages: templates of ``folders``, then of this one, text escaped.
+
+    ``page_style.css`` is the style that pages share; filters: ``percent``, ``milliseconds``.
+    """
+    rendering = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([*folders, Path(__file__).parent]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    rendering.filters |= {"percent": percent, "milliseconds": milliseconds}
+    return rendering
 
 
 def inline(png: bytes) -> Markup:

@@ -90,4 +90,10 @@ def cautions(model: Model, data: Digits, evaluation: Evaluation) -> list[str]:
             f"Only {occurring} of the ten digits occur in this data: the figures say nothing of "
             f"the others."
         )
+    agreement = evaluation.agreement
+    if agreement is not None and agreement.disagreements:
+        notes.append(
+            f"The runtimes name another digit on {agreement.disagreements} of {agreement.count:,} "
+            f"images: the exported graph is not quite the trained network."
+        )
     return notes

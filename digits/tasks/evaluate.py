@@ -121,6 +121,7 @@ def _run(
         subject=subject,
         evaluation=evaluation,
         page=folder / PAGE,
+        evidently=folder / EVIDENTLY if (folder / EVIDENTLY).exists() else None,
         run_id=run.id,
         version=str(model.version.number if model.version else model.folder),
         same=commands.same(record, data.name),

@@ -20,6 +20,7 @@ class EvaluationSummary:
     subject: Subject
     evaluation: Evaluation
     page: Path
+    evidently: Path | None
     run_id: str
     version: str
     same: Sequence[str] = ()
@@ -65,6 +66,7 @@ class EvaluationSummary:
             *(("note", note) for note in self.subject.notes),
             ("run", self.run_id),
             ("page", str(self.page)),
+            *((("Evidently's", str(self.evidently)),) if self.evidently else ()),
             ("all in all", f"{time.monotonic() - STARTED:.0f} s"),
         ]
 

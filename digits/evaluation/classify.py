@@ -44,10 +44,13 @@ def torch_classifier(network: nn.Module) -> Classify:
     import torch  # whoever evaluates a graph only does without it
 
     def answer(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        was_training = network.training
+        was_training, threads = network.training, torch.get_num_threads()
         network.eval()
+        if len(images) == 1:  # is no faster with several, which wait for each other on a busy core
+            torch.set_num_threads(1)
         with torch.inference_mode():
             logits: NDArray[np.float32] = network(torch.from_numpy(images)).float().numpy()
+        torch.set_num_threads(threads)
         network.train(was_training)
         return logits
 

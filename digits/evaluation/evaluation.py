@@ -1,20 +1,29 @@
-"""All that is known of one model on one data set: the numbers, and what follows from them."""
+"""All that is known of one model on one data set, by one code for every runtime."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
-from digits.data.types import Split
-from digits.evaluation.abstention import Abstention
-from digits.evaluation.calibration import Reliability
-from digits.evaluation.classify import Agreement
-from digits.evaluation.latency import Latency
-from digits.evaluation.metrics import ClassScore, Report, per_class
-from digits.evaluation.stability import Stability
+from digits.data.types import Digits, Split
+from digits.errors import DataError
+from digits.evaluation.abstention import Abstention, abstention
+from digits.evaluation.calibration import Reliability, fit_temperature, reliability
+from digits.evaluation.classify import Agreement, Classify, Compared
+from digits.evaluation.corruptions import CORRUPTIONS
+from digits.evaluation.latency import Latency, latency, machine
+from digits.evaluation.metrics import ClassScore, Report, per_class, report
+from digits.evaluation.robustness import robustness
+from digits.evaluation.stability import DIRECTIONS, Stability, stability
+
+LATENCY_REPEATS = 300
+
+Step = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -132,3 +141,73 @@ class Evaluation:
             numbers["agreement/disagreements"] = self.agreement.disagreements
             numbers["agreement/largest_difference"] = self.agreement.largest_difference
         return numbers
+
+
+def evaluate_classifiers(
+    classifiers: Mapping[str, Classify],
+    data: Digits,
+    *,
+    temperature: float | None,
+    seed: int,
+    step: Step = lambda done: None,
+) -> Evaluation:
+    """Judge one model on the test split of ``data``.
+
+    Args:
+        classifiers: runtime -> the model; figures are of the first, and with a second one it is
+            said how far the two agree.
+        data: its test split is judged; nothing but a temperature is fitted, on its validation.
+        temperature: the model's own; None has one fitted, where there is a validation split.
+        seed: of the corruptions.
+        step: called with the name of each part that is done; :func:`steps` of them.
+
+    Raises:
+        DataError: the test split is empty, or a runtime answers with what is no number.
+    """
+    test = data.test
+    if not len(test):
+        raise DataError(f"{data.name}: its test split is empty: there is nothing to evaluate on")
+    runtimes = {
+        name: _judge(name, classify, test, step=step) for name, classify in classifiers.items()
+    }
+    first, *others = classifiers.values()
+    ask = Compared(first, others[0]) if others else first
+    moved = stability(ask, test.images, progress=lambda: step("one-pixel shifts"))
+    held = robustness(ask, test.images, test.labels, seed=seed, progress=step)
+    fitted = temperature is None and len(data.validation) > 0
+    if fitted:
+        temperature = fit_temperature(first(data.validation.images), data.validation.labels)
+    logits = next(iter(runtimes.values())).logits.astype(np.float64)
+    divided = logits / (temperature or 1.0)
+    probabilities = softmax(divided, axis=1)
+    correct = logits.argmax(1) == test.labels
+    return Evaluation(
+        test=test,
+        runtimes=runtimes,
+        temperature=temperature,
+        fitted=fitted,
+        probabilities=probabilities,
+        calibrated=report(divided, test.labels),
+        raw_reliability=reliability(softmax(logits, axis=1).max(1), correct),
+        reliability=reliability(probabilities.max(1), correct),
+        abstention=abstention(probabilities.max(1), correct),
+        stability=moved,
+        robustness=held,
+        agreement=ask.agreement if isinstance(ask, Compared) else None,
+        machine=machine(),
+    )
+
+
+def steps(classifiers: Mapping[str, Classify]) -> int:
+    """Return how often ``step`` is called."""
+    return len(classifiers) + len(DIRECTIONS) + len(CORRUPTIONS)
+
+
+def _judge(name: str, classify: Classify, test: Split, *, step: Step) -> RuntimeResult:
+    single = latency(classify, test.images[0], repeats=LATENCY_REPEATS)
+    start = time.perf_counter()
+    logits = classify(test.images)
+    seconds = time.perf_counter() - start
+    judged = report(logits, test.labels)
+    step(f"{name}: {len(test):,} digits")
+    return RuntimeResult(logits, judged, single, len(test) / seconds)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import time
 from dataclasses import dataclass
 
@@ -37,3 +39,15 @@ def latency(classify: Classify, image: NDArray[np.uint8], *, repeats: int) -> La
         classify(batch)
         seconds[index] = time.perf_counter() - start
     return Latency(float(np.median(seconds)), float(np.quantile(seconds, 0.95)))
+
+
+def machine() -> str:
+    """Say what the times were measured on: cores, processor, threads allowed, how busy it is."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    said = [f"{cores} {'core' if cores == 1 else 'cores'}", platform.machine()]
+    if threads := os.environ.get("OMP_NUM_THREADS"):
+        said.append(f"OMP_NUM_THREADS={threads}")
+    if hasattr(os, "getloadavg"):  # not on Windows
+        said.append(f"{os.getloadavg()[0]:.1f} processes at work")
+    return ", ".join(said)

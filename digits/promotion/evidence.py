@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from digits.contract.manifest import ONNX, Manifest
 from digits.data.types import Digits
-from digits.evaluation.candidates import machine
+from digits.evaluation.latency import machine
 from digits.evaluation.metrics import per_class
 from digits.promotion.gate import Verdict
 from digits.promotion.measured import Measured

@@ -15,10 +15,9 @@ from digits.contract.manifest import CONFIG, ONNX
 from digits.data.types import Digits
 from digits.evaluation import classification_report as evidently_page
 from digits.evaluation import figures
-from digits.evaluation.candidates import Candidate, evaluate_candidates, steps
 from digits.evaluation.classify import Classify, onnx_classifier, torch_classifier
 from digits.evaluation.document import document, metrics
-from digits.evaluation.evaluation import Evaluation
+from digits.evaluation.evaluation import Evaluation, evaluate_classifiers, steps
 from digits.evaluation.evaluation_figures import draw
 from digits.evaluation.page import page
 from digits.evaluation.subject import Subject, cautions, describe
@@ -98,10 +97,12 @@ def _run(
         data.name, digest=data.digest, description=data.description, context="evaluation"
     )
     run.set_tags(_tags(model))
-    runtimes, notes = _runtimes(model, runtime)
-    candidate = Candidate(runtimes, temperature=model.manifest.temperature)
-    with progress(steps([candidate])) as step:
-        (evaluation,) = evaluate_candidates([candidate], data, seed=record.seed, step=step)
+    classifiers, notes = _classifiers(model, runtime)
+    temperature = model.manifest.temperature
+    with progress(steps(classifiers)) as step:
+        evaluation = evaluate_classifiers(
+            classifiers, data, temperature=temperature, seed=record.seed, step=step
+        )
     folder = record.folder / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     notes += cautions(model, data, evaluation)
@@ -128,20 +129,20 @@ def _run(
     )
 
 
-def _runtimes(model: Model, runtime: str) -> tuple[dict[str, Classify], list[str]]:
+def _classifiers(model: Model, runtime: str) -> tuple[dict[str, Classify], list[str]]:
     """Load what is to be evaluated; also return what has to be said of it."""
-    runtimes: dict[str, Classify] = {}
+    classifiers: dict[str, Classify] = {}
     notes = []
     if runtime != "torch":
-        runtimes["onnx"] = onnx_classifier(model.folder / ONNX)
+        classifiers["onnx"] = onnx_classifier(model.folder / ONNX)
     if runtime == "both" and CONFIG not in model.manifest.files:
         notes.append(f"torch is left out: the bundle is of an older version without {CONFIG}.")
     elif runtime != "onnx":
         from digits.tasks.trained import trained_network  # torch only where it is wanted
 
         network = trained_network(model.folder, model.manifest)
-        runtimes["torch"] = torch_classifier(network)
-    return runtimes, notes
+        classifiers["torch"] = torch_classifier(network)
+    return classifiers, notes
 
 
 def _write_evidently(file: Path, evaluation: Evaluation, *, seed: int) -> list[str]:

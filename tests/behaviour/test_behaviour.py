@@ -1,13 +1,11 @@
 """What a person expects of any digit reader, asked of a trained one.
 
-The limits are below what was measured of this model (in brackets), by several times the spread
-between seeds; a better model passes them all the more.
+Behind each limit stands what five seeds gave; the limit leaves several times their spread.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from digits.evaluation.stability import stability
@@ -21,38 +19,39 @@ def same_answers(model, prepared):
 
 def test_held_out_digits_are_read(model):
     test = model.data.test
-    assert (model.answers(test.images) == test.labels).mean() > 0.96
+    assert (model.answers(test.images) == test.labels).mean() > 0.96  # 0.987 to 0.998
 
 
 def test_one_pixel_aside_is_the_same_digit(model):
-    assert stability(model.classify, model.data.test.images).stable > 0.95
+    assert stability(model.classify, model.data.test.images).stable > 0.93  # 0.969 to 0.991
 
 
 def test_inverted_page_is_the_same_digit(model):
     """Ink on paper or chalk on a board: the preprocessing settles it."""
     pages = model.data.test.images[:200]
     inverted = model.preprocess.many(255 - pages)
-    assert same_answers(model, inverted) > 0.98
-    assert (model.answers(255 - pages) != model.answers(pages)).mean() > 0.5  # without it
+    assert same_answers(model, inverted) > 0.98  # 0.995 to 1
+    # Without it most of them are read as something else.
+    assert same_answers(model, 255 - pages) < 0.5  # 0.14 to 0.29
 
 
 def test_faint_ink_on_grey_paper_is_the_same_digit(model):
     faint = (200 - 0.4 * model.data.test.images[:200]).astype(np.uint8)
-    assert same_answers(model, model.preprocess.many(faint)) > 0.97
+    assert same_answers(model, model.preprocess.many(faint)) > 0.97  # 0.995 to 1
 
 
 def test_large_scan_with_the_digit_in_a_corner_is_the_same_digit(model):
     pages = np.zeros((100, 220, 180), np.uint8)
     for page, image in zip(pages, model.data.test.images, strict=False):
         page[10:122, 60:172] = Image.fromarray(image).resize((112, 112), Image.Resampling.BICUBIC)
-    assert same_answers(model, model.preprocess.many(pages)) > 0.97
+    assert same_answers(model, model.preprocess.many(pages)) > 0.96  # 0.99 to 1
 
 
 def test_blank_page_is_no_sure_answer(model):
     for paper in (0, 128, 255):
         blank = model.preprocess(np.full((200, 200), paper, np.uint8))
-        assert model.confidence(blank[np.newaxis])[0] < 0.6
-    assert np.median(model.confidence(model.data.test.images)) > 0.95
+        assert model.confidence(blank[np.newaxis])[0] < 0.3  # 0.11 to 0.13
+    assert np.median(model.confidence(model.data.test.images)) > 0.95  # 0.994 to 0.997
 
 
 def test_noise_lowers_confidence(model, random):
@@ -62,7 +61,7 @@ def test_noise_lowers_confidence(model, random):
         model.confidence((clean + level * noise).clip(0, 255).astype(np.uint8)).mean()
         for level in (0, 40, 80, 120)
     ]
-    assert (np.diff(sure) < 0).all()
+    assert (np.diff(sure) < 0).all()  # 0.98, 0.93, 0.75, 0.62
 
 
 def test_half_of_two_digits_is_less_sure_than_either(model):
@@ -72,17 +71,12 @@ def test_half_of_two_digits_is_less_sure_than_either(model):
     differ = test.labels[:-1] != test.labels[1:]
     mixed = ((first.astype(int) + second) // 2).astype(np.uint8)
     sure = model.confidence(mixed)[differ].mean()
-    assert sure < model.confidence(first)[differ].mean() - 0.1
+    assert sure < model.confidence(first)[differ].mean() - 0.1  # 0.7, 0.98
 
 
-@pytest.mark.parametrize("digit", range(10))
-def test_erasing_the_ink_ends_in_a_blank_and_in_doubt(model, digit):
-    """From the digit to the blank page the model gets less sure of that digit."""
-    images = model.data.test.images[model.data.test.labels == digit]
-    shares = [
-        model.probabilities((images * share).astype(np.uint8))[:, digit].mean()
-        for share in (1.0, 0.3, 0.0)
-    ]
-    assert shares[0] > 0.8
-    assert shares[2] < 0.6
-    assert shares[0] > shares[2]
+def test_fading_ink_ends_in_doubt(model):
+    """On the way to the blank page; such images come from nowhere but around the preprocessing."""
+    images = model.data.test.images
+    sure = [model.confidence((images * left).astype(np.uint8)).mean() for left in (1, 0.3, 0.1)]
+    assert (np.diff(sure) < 0).all()
+    assert sure[-1] < 0.4  # 0.12 to 0.16

@@ -22,3 +22,26 @@ def test_loss_is_the_cross_entropy_with_smoothed_targets(smoothing):
     )
     assert float(loss) == pytest.approx(expected, rel=1e-5)
     assert np.array_equal(answered.numpy(), logits)
+
+
+def test_blank_pages_join_the_batch_with_all_digits_equally_likely():
+    random = torch.Generator().manual_seed(0)
+    logits = torch.randn(7, 10, generator=random)
+    labels = torch.tensor([0, 3, 9, 3, 1])
+    asked = []
+
+    def classify(pixels):
+        asked.append(pixels)
+        return logits
+
+    pixels = torch.full((5, 28, 28), 7, dtype=torch.uint8)
+    loss, answered = Supervised(0.1, blanks=2)(classify, pixels, labels)
+    (batch,) = asked
+    assert batch.shape == (7, 28, 28) and batch.dtype == torch.uint8
+    assert (batch[:5] == 7).all() and not batch[5:].any()
+    assert torch.equal(answered, logits[:5])
+    targets = torch.full((7, 10), 0.1)
+    targets[:5] *= 0.1
+    targets[torch.arange(5), labels] += 0.9
+    expected = -(targets * torch.log_softmax(logits, dim=1)).sum(1).mean()
+    assert float(loss) == pytest.approx(float(expected), rel=1e-5)

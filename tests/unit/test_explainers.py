@@ -65,7 +65,7 @@ def test_method_explains_network_alike_alone_and_among_others(name, method, digi
     assert all(weights.grad is None for weights in network.parameters())
 
 
-@pytest.mark.parametrize("method", set(METHODS) - {"gradcam"})
+@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"gradcam"}))
 def test_known_weights_are_found(method, digits):
     network, weights = weighted()
     images, targets = digits.test.images[:4], digits.test.labels[:4]

@@ -78,9 +78,10 @@ class _Walk:
             self._of_data(digest)
         else:
             raise RegistryError(
-                f"of: {wanted} is no version of {self.name}, no run and no data digest that the "
-                f"store {self.records.tracking.uri} knows. Name an alias, a version's number, a "
-                f"run's id or folder, or the first {FEWEST} or more characters of a data digest"
+                f"of: {wanted or repr(wanted)} is no version of {self.name}, no run and no data "
+                f"digest that the store {self.records.tracking.uri} knows. Name an alias, a "
+                f"version's number, a run's id or folder, or the first {FEWEST} or more characters "
+                f"of a data digest"
             )
         return self.found
 

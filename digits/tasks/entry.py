@@ -80,9 +80,9 @@ def checked(config: DictConfig) -> DictConfig:
         ResumeError: what ``resume`` names cannot go on.
         ReproductionError: what ``reproduce`` names cannot be done again.
     """
-    if config.get(resume.KEY):
+    if config.get(resume.KEY) is not None:  # an empty name is one too, of no run
         config = resume.recomposed(config)
-    elif config.get("reproduce"):
+    elif config.get("reproduce") is not None:
         from digits.tasks import reproduce  # loads the store's libraries
 
         config = reproduce.recomposed(config)

@@ -15,11 +15,12 @@ from digits.data.versions import Versions
 from digits.promotion import champion
 from digits.registry import lineage_walk
 from digits.registry.lineage import VERSION, Lineage, Node
-from digits.tasks import lineage_tree
+from digits.tasks import commands, lineage_tree
 from digits.tracking.record import Record
 from digits.tracking.store import Tracking
 
 LINEAGE_FILE = "lineage.json"
+PLACES = ("paths.", "tracking")  # all that is typed beside reproduce=
 KINDS = {champion.PROMOTE: "promotion", champion.ROLLBACK: "rollback"}
 
 
@@ -54,7 +55,8 @@ def lineage(
     if as_json:
         sys.stdout.write(text)
     else:
-        lineage_tree.show(found, file)
+        typed = commands.same(record, commands.FIRST_DATA)
+        lineage_tree.show(found, file, [each for each in typed if each.startswith(PLACES)])
 
 
 def add_moves(found: Lineage, client: MlflowClient) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ PIPED_WIDTH = 1000  # columns where there is no terminal: nothing is cut, a line
 MOST_SHOWN = 20  # of one kind below one node; the JSON has all
 
 
-def show(found: Lineage, file: Path) -> None:
-    """Print the trees, and what to type next."""
+def show(found: Lineage, file: Path, places: Sequence[str] = ()) -> None:
+    """Print the trees, and what to type next: with ``places``, the overrides that say where."""
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     drawn: set[str] = set()
     for root in found.roots():
@@ -30,7 +30,7 @@ def show(found: Lineage, file: Path) -> None:
     console.print(f"\nJSON  {file}", highlight=False, soft_wrap=True)
     trained = [node for node in found.nodes.values() if _can_be_reproduced(node)]
     if trained:
-        command = commands.run(f"reproduce={trained[0].id}")
+        command = commands.run(f"reproduce={trained[0].id}", *places)
         show_next([(command, "train it again, compare the numbers")], console)
 
 

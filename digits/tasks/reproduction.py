@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 OF_TAG = "digits.reproduces"
 OUTCOME_TAG = "digits.reproduced"
 WEIGHTS_NAME = "weights (sha256)"
+MOST_SHOWN = 24  # characters of a number (never cut) or a digest
 
 
 class Reproduction:
@@ -77,9 +78,9 @@ class Reproduction:
         weights = self._weights(run)
         found = result_differences(self.original, now)
         if weights not in (None, manifest.files[WEIGHTS]):
-            found.append(Difference(WEIGHTS_NAME, str(weights), manifest.files[WEIGHTS]))
+            found.append(Difference(WEIGHTS_NAME, weights, manifest.files[WEIGHTS]))
         run.set_tags({OUTCOME_TAG: str(not found).lower()})
-        show(self.original, now, found, weights_known=weights is not None)
+        show(self.original, now, found, weights=weights)
         if found:
             raise NotReproducedError(self._verdict(found, input_differences(self.original, now)))
 
@@ -91,9 +92,8 @@ class Reproduction:
 
     def _verdict(self, found: Sequence[Difference], inputs: Sequence[Difference]) -> str:
         lines = [
-            f"reproduce: not reproduced: {len(found)} of the numbers of run "
-            f"{self.original.info.run_id} came out otherwise:",
-            *(f"  {each}" for each in found),
+            f"reproduce: run {self.original.info.run_id} is not reproduced. Other numbers came "
+            f"out: {', '.join(each.name for each in found)}.",
         ]
         if inputs:
             lines.append("It did not start from the same:")
@@ -107,7 +107,7 @@ class Reproduction:
 
 
 def show(
-    then: RecordedRun, now: RecordedRun, found: Sequence[Difference], *, weights_known: bool
+    then: RecordedRun, now: RecordedRun, found: Sequence[Difference], *, weights: str | None
 ) -> None:
     """Print every number of both runs, and what it comes to."""
     console = standard_output()
@@ -117,14 +117,14 @@ def show(
         table.add_column(f"run {run.info.run_id[:12]}", justify="right")
     table.add_column("")
     differing = {each.name: each for each in found}
-    numbers = results(then)
-    for name, value in sorted(numbers.items()):
-        other = str(differing[name].now) if name in differing else repr(value)
+    numbers = {name: repr(value) for name, value in sorted(results(then).items())}
+    for name, value in (numbers if weights is None else numbers | {WEIGHTS_NAME: weights}).items():
+        other = str(differing[name].now) if name in differing else value
         mark = "[red]different[/red]" if name in differing else "[green]equal[/green]"
-        table.add_row(name, repr(value), other, mark)
+        table.add_row(name, value[:MOST_SHOWN], other[:MOST_SHOWN], mark)
     console.print(table, highlight=False)
     if not found:
-        also = " and the weights" if weights_known else ""
+        also = "" if weights is None else " and the weights"
         console.print(
             f"\nReproduced: all {len(numbers)} numbers{also} are equal to the last bit. "
             f"The run is {now.info.run_id}; it became no model version.",

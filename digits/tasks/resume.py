@@ -36,7 +36,7 @@ def recomposed(config: DictConfig) -> DictConfig:
         ResumeError: no such run, it is finished, or the configuration has changed; names what
             differs.
     """
-    if config.get("reproduce"):
+    if config.get("reproduce") is not None:
         raise ResumeError("resume: leave out reproduce: what a run reproduces is in its own record")
     folder = _folder(config)
     missing = [name for name in RECORDED if not (folder / name).is_file()]
@@ -51,7 +51,7 @@ def recomposed(config: DictConfig) -> DictConfig:
     typed = best.expanded(typed, _stood(folder))
     places = [f"paths.root={_quoted(_root(folder))}", f"paths.output={_quoted(folder)}"]
     again = compose("config", [*typed, *places])
-    if again.get("reproduce"):
+    if again.get("reproduce") is not None:
         from digits.tasks import reproduce  # loads the store's libraries
 
         again = reproduce.rebuilt(again)

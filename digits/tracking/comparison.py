@@ -71,7 +71,7 @@ def input_differences(then: RecordedRun, now: RecordedRun) -> list[Difference]:
     found = _differences(before, after)
     commit = before.get(COMMIT)
     if commit == after.get(COMMIT) and str(commit).endswith(DIRTY):
-        found.insert(0, Difference(COMMIT, f"{commit}", f"{commit}, with other changes perhaps"))
+        found.insert(0, Difference(COMMIT, commit, f"{commit} (perhaps with other local changes)"))
     for run, other in ((then, now), (now, then)):
         resumed = run.data.tags.get("digits.resumed")
         if resumed and "digits.resumed" not in other.data.tags:

@@ -77,7 +77,8 @@ def parallel_coordinates(results: Results, file: Path) -> Path:
     """Draw each trial with a result as a line through its values, coloured by its rank."""
     ranked, keys, metric = results.ranked(), results.keys, results.metrics[0]
     scales = [_Scale([trial.overrides.get(key, "") for trial in ranked]) for key in keys]
-    scales.append(_Scale([repr((trial.values or ())[0]) for trial in ranked], measured=True))
+    # Ten digits: a text that had to be shortened would be a number no longer.
+    scales.append(_Scale([f"{(trial.values or ())[0]:.10g}" for trial in ranked], measured=True))
     figure = new_figure(max(5.5, 1.9 * len(scales) + 1), 4.8)
     axes = figure.subplots()
     colours = colormaps["viridis_r"](np.linspace(0.05, 0.95, len(ranked)))

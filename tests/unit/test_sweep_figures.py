@@ -56,7 +56,7 @@ def test_several_metrics_have_a_pareto_front(tmp_path):
     assert has(drawn[-1], FADED)
 
 
-@pytest.mark.parametrize("values", [(0.5, 0.5), (0.5, 0.6)])
+@pytest.mark.parametrize("values", [(0.5, 0.5), (0.5, 0.6), (0.10000000149011612,) * 2])
 def test_two_jobs_without_reports_or_with_equal_results_can_be_drawn(tmp_path, values):
     trials = tuple(
         Trial(number, "finished", {"seed": str(number)}, values=(value,))

@@ -91,9 +91,10 @@ def cautions(model: Model, data: Digits, evaluation: Evaluation) -> list[str]:
             f"the others."
         )
     agreement = evaluation.agreement
-    if agreement is not None and agreement.disagreements:
+    if agreement is not None and not agreement.is_one_model:
         notes.append(
-            f"The runtimes name another digit on {agreement.disagreements} of {agreement.count:,} "
-            f"images: the exported graph is not quite the trained network."
+            f"The runtimes differ by up to {agreement.largest_difference:.1g} in their logits, and "
+            f"name another digit on {agreement.disagreements} of {agreement.count:,} images: the "
+            f"exported graph is not the trained network."
         )
     return notes

@@ -1,6 +1,7 @@
 """What a person expects of any digit reader, asked of a trained one.
 
-Behind each limit stands what five seeds gave; the limit leaves several times their spread.
+Behind each limit stands what it was measured with, over three to five seeds; it leaves room for
+other machines, whose rounding makes another training.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ def test_inverted_page_is_the_same_digit(model):
     """Ink on paper or chalk on a board: the preprocessing settles it."""
     pages = model.data.test.images[:200]
     inverted = model.preprocess.many(255 - pages)
-    assert same_answers(model, inverted) > 0.98  # 0.995 to 1
+    assert same_answers(model, inverted) > 0.98  # 0.99 to 1
     # Without it most of them are read as something else.
-    assert same_answers(model, 255 - pages) < 0.5  # 0.14 to 0.29
+    assert same_answers(model, 255 - pages) < 0.5  # 0.12 to 0.18
 
 
 def test_faint_ink_on_grey_paper_is_the_same_digit(model):
     faint = (200 - 0.4 * model.data.test.images[:200]).astype(np.uint8)
-    assert same_answers(model, model.preprocess.many(faint)) > 0.97  # 0.995 to 1
+    assert same_answers(model, model.preprocess.many(faint)) > 0.97  # 0.99 to 1
 
 
 def test_large_scan_with_the_digit_in_a_corner_is_the_same_digit(model):
@@ -61,7 +62,7 @@ def test_noise_lowers_confidence(model, random):
         model.confidence((clean + level * noise).clip(0, 255).astype(np.uint8)).mean()
         for level in (0, 40, 80, 120)
     ]
-    assert (np.diff(sure) < 0).all()  # 0.98, 0.93, 0.75, 0.62
+    assert (np.diff(sure) < 0).all()  # 0.98, 0.92, 0.74, 0.62
 
 
 def test_half_of_two_digits_is_less_sure_than_either(model):
@@ -71,7 +72,7 @@ def test_half_of_two_digits_is_less_sure_than_either(model):
     differ = test.labels[:-1] != test.labels[1:]
     mixed = ((first.astype(int) + second) // 2).astype(np.uint8)
     sure = model.confidence(mixed)[differ].mean()
-    assert sure < model.confidence(first)[differ].mean() - 0.1  # 0.7, 0.98
+    assert sure < model.confidence(first)[differ].mean() - 0.1  # 0.63 to 0.68, 0.98
 
 
 def test_fading_ink_ends_in_doubt(model):

@@ -21,7 +21,7 @@ class Supervised:
             "Rethinking the Inception Architecture", section 7).
         blanks: blank pages that each batch gets on top, all digits equally likely for them
             (Hendrycks et al. 2019, "Deep Anomaly Detection with Outlier Exposure"); each weighs
-            as much as a digit. Without any, a network may be all but certain that blank paper is a 1.
+            as much as a digit. Without any, a network may be quite sure that blank paper is a 1.
     """
 
     def __init__(

@@ -56,17 +56,22 @@ def _header(file: Path) -> str:
 
 
 def _defaults(conf: Path) -> dict[str, str | None]:
-    """Return group -> option for a command line without overrides."""
+    """Return group -> option for a command line that names no more than a task.
+
+    Where tasks differ, it is the option of the task that is the default.
+    """
     chosen = _defaults_list(conf / "config.yaml")
-    return chosen | _defaults_list(conf / "task" / f"{chosen['task']}.yaml")
+    tasks = {file.stem: _defaults_list(file) for file in sorted((conf / "task").glob("*.yaml"))}
+    any_task = {group: option for used in tasks.values() for group, option in used.items()}
+    return any_task | chosen | tasks[str(chosen["task"])]
 
 
 def _defaults_list(file: Path) -> dict[str, str | None]:
     """Return group -> option; of ``optional /group@package: option`` the bare group."""
-    entries = yaml.safe_load(file.read_text(encoding="utf-8"))["defaults"]
+    content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     return {
         key.split()[-1].partition("@")[0].strip("/"): option
-        for entry in entries
+        for entry in content.get("defaults", [])
         if isinstance(entry, dict)
         for key, option in entry.items()
     }

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
@@ -15,15 +13,14 @@ from digits.data.version import shown
 from digits.registry.lineage import KINDS, SWEEP, TRAINING, VERSION, Lineage, Node
 from digits.tasks import commands
 from digits.tasks.data_summary import short
-from digits.tasks.screen import show_next
+from digits.tasks.screen import show_next, standard_output
 
-PIPED_WIDTH = 1000  # columns where there is no terminal: nothing is cut, a line is a thing
 MOST_SHOWN = 20  # of one kind below one node; the JSON has all
 
 
 def show(found: Lineage, file: Path, places: Sequence[str] = ()) -> None:
     """Print the trees, and what to type next: with ``places``, the overrides that say where."""
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    console = standard_output()
     drawn: set[str] = set()
     for root in found.roots():
         console.print(_tree(found, root, drawn), highlight=False)

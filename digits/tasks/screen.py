@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-PIPED_WIDTH = 120  # columns where there is no terminal to ask
+PIPED_WIDTH = 1000  # columns where there is no terminal: no path is folded
 
 
 def standard_output() -> Console:
-    """Return a console that is as wide as the terminal, or wide enough for a file."""
+    """Return a console that is as wide as the terminal, or wide enough for any line."""
     return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 

@@ -53,11 +53,16 @@ def test_what_runs_without_overrides_is_marked(printed: str) -> None:
     from digits.config import resolvers
 
     resolvers.register()
+    choices: dict[str, str | None] = {}
+    tasks = [[f"task={file.stem}"] for file in (ROOT / "conf" / "task").glob("*.yaml")]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("config", ["paths.output=."], return_hydra_config=True)
+        for typed in [*tasks, []]:  # the default task has the last word
+            config = compose("config", [*typed, "paths.output=."], return_hydra_config=True)
+            choices |= config.hydra.runtime.choices
+    choices["task"] = "train"
     for group in {option.parent.as_posix() for option in OPTIONS}:
         marked = [line.split()[1] for line in _section(printed, group) if line.startswith("  * ")]
-        choice = config.hydra.runtime.choices[group]
+        choice = choices[group]
         assert marked == ([] if choice is None else [choice]), group
 
 

@@ -8,11 +8,12 @@ python run.py [task=...] [group=option ...] [key=value ...]
   python run.py model=linear,mlp,tiny -m   one run for each
   python run.py task=check trainer=gpu     validate a composition, run nothing
   python run.py resume=<run id>            go on with a run that was stopped
+  python run.py reproduce=<run id>         train a recorded run again, compare the numbers
   python run.py task=evaluate              how good a model is: one page with pictures
   python run.py task=explain               where it looks
   python run.py task=promote               make it the champion, if the gate lets it pass
   python run.py task=data                  keep the data as versions
-  python run.py task=lineage of=champion   from the pixels to the decision
+  python run.py task=lineage               where the model comes from, what came of it
 """
 
 from __future__ import annotations

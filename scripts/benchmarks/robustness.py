@@ -131,7 +131,7 @@ def main() -> None:
     results = Results("robustness", names, fresh=options.fresh)
     for seed in range(options.seeds):
         command = "scripts/bench robustness"
-        results.measure("plain network", seed, measured, command=command, overrides=OVERRIDES)
+        results.measure("plain network", seed, measured, command=command)
     columns = {name: results.column("plain network", name) for name in names}
     lines = [row(name, [100 * value for value in columns[name]]) for name in names]
     means = [100 * statistics.mean(each) for each in zip(*list(columns.values())[1:], strict=True)]

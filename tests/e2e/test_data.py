@@ -7,7 +7,7 @@ import pytest
 from digits.data.uci import Uci
 from tests.e2e.conftest import Program
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 QUICK = ["model=linear", "trainer.max_epochs=1"]
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.data.split import sample
+from digits.data.types import CLASSES
 from digits.errors import MissingExtraError
 
 ROWS = 5000  # it draws curves by row: more make the page slow, and no more telling
-CLASSES = 10
 TRUTH, ANSWER = "truth", "answer"
 
 

@@ -11,13 +11,14 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from digits.data.types import CLASSES
+
 if TYPE_CHECKING:
     from torch import nn
 
 #: images uint8 ``[N, 28, 28]`` -> logits float32 ``[N, 10]``; N may be 0
 Classify = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
-CLASSES = 10
 BATCH = 1000  # images at once; more gain nothing, and memory stays small
 ROUNDING = 1e-3  # of logits; kernels of two libraries differ by 1e-5
 ERRORS_ONLY = 3  # ONNX Runtime's log level

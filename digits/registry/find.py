@@ -41,6 +41,17 @@ class Model:
     def __str__(self) -> str:
         return str(self.version) if self.version else str(self.folder)
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """What a run that uses the model is tagged with; the lineage is walked along them."""
+        tags = {
+            "digits.model_run_id": self.manifest.run_id,
+            "digits.onnx_sha256": self.manifest.files[ONNX],
+        }
+        if self.version is not None:
+            tags["digits.model_version"] = f"{self.version.name}/{self.version.number}"
+        return tags
+
 
 def find_model(client: MlflowClient, wanted: str, *, name: str, cache: Path) -> Model:
     """Return the model that ``wanted`` names.

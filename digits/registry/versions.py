@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+from pydantic import Field
 
 from digits.contract.manifest import ONNX, WEIGHTS, Manifest
 from digits.errors import RegistryError
 
 CHALLENGER = "challenger"
 BUNDLE = "bundle"
+
+#: name of a registered model, without what stands for something else in an MLflow address or query
+RegisteredName = Annotated[str, Field(pattern=r"^[^/:.%\"']+$")]
 
 
 @dataclass(frozen=True)

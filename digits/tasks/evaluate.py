@@ -6,12 +6,11 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
-
-from pydantic import Field
+from typing import Literal
 
 from digits.contract.files import write_atomically
 from digits.contract.manifest import CONFIG, ONNX
+from digits.data.source import Source
 from digits.data.types import Digits
 from digits.evaluation import classification_report as evidently_page
 from digits.evaluation import figures
@@ -22,7 +21,7 @@ from digits.evaluation.evaluation_figures import draw
 from digits.evaluation.page import page
 from digits.evaluation.subject import Subject, cautions, describe
 from digits.registry.find import Model, find_model
-from digits.registry.versions import tag
+from digits.registry.versions import RegisteredName, tag
 from digits.tasks import commands
 from digits.tasks.evaluation_summary import EvaluationSummary
 from digits.tasks.progress import progress
@@ -37,13 +36,6 @@ PAGE, REPORT, EVIDENTLY = "report.html", "report.json", "evidently.html"
 FOLDER = "evaluation"
 
 
-class Source(Protocol):
-    """Where digits come from: the `data` config group."""
-
-    def load(self) -> Digits:
-        """Read the data and split it."""
-
-
 def evaluate(
     record: Record,
     *,
@@ -51,7 +43,7 @@ def evaluate(
     source: Source,
     tracking: Tracking,
     cache: str,
-    registered_name: Annotated[str, Field(pattern=r"^[^/:.%\"']+$")] = "digits",
+    registered_name: RegisteredName = "digits",
     runtime: Literal["onnx", "torch", "both"] = "both",
     classification_report: bool = True,
 ) -> float:
@@ -96,7 +88,7 @@ def _run(
     run.log_dataset(
         data.name, digest=data.digest, description=data.description, context="evaluation"
     )
-    run.set_tags(_tags(model))
+    run.set_tags(model.tags)
     classifiers, notes = _classifiers(model, runtime)
     temperature = model.manifest.temperature
     with progress(steps(classifiers)) as step:
@@ -169,17 +161,6 @@ def _write(folder: Path, subject: Subject, evaluation: Evaluation, *, seed: int)
     text = json.dumps(facts, indent=2, allow_nan=False, ensure_ascii=False)
     write_atomically(folder / REPORT, text + "\n")
     write_atomically(folder / PAGE, page(facts, evaluation, pictures))
-
-
-def _tags(model: Model) -> dict[str, str]:
-    """Say what is evaluated, from the run's first moment on."""
-    tags = {
-        "digits.model_run_id": model.manifest.run_id,
-        "digits.onnx_sha256": model.manifest.files[ONNX],
-    }
-    if model.version is not None:
-        tags["digits.model_version"] = f"{model.version.name}/{model.version.number}"
-    return tags
 
 
 def _mark(run: Run, model: Model, data: Digits, numbers: Mapping[str, float]) -> None:

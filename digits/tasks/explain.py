@@ -6,14 +6,14 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from pydantic import Field
 from torch import nn
 
 from digits.contract.files import write_atomically
-from digits.contract.manifest import ONNX
 from digits.data.folder import read_image
+from digits.data.source import Source
 from digits.data.types import Digits
 from digits.errors import ConfigError, DataError, Finding
 from digits.evaluation.attribution_quality import Judged, judge, sample
@@ -22,6 +22,7 @@ from digits.evaluation.explainers import Explainer
 from digits.evaluation.explanations import Explanations, suited
 from digits.evaluation.selection import Selection, numbered, picture, worst_mistakes
 from digits.registry.find import Model, find_model
+from digits.registry.versions import RegisteredName
 from digits.tasks import commands
 from digits.tasks.explain_summary import ExplainSummary, figures
 from digits.tasks.screen import show
@@ -35,13 +36,6 @@ log = logging.getLogger(__name__)
 FOLDER = "explanations"
 
 
-class Source(Protocol):
-    """Where digits come from: the `data` config group."""
-
-    def load(self) -> Digits:
-        """Read the data and split it."""
-
-
 def explain(
     record: Record,
     *,
@@ -50,7 +44,7 @@ def explain(
     explainers: Mapping[str, Explainer],
     tracking: Tracking,
     cache: str,
-    registered_name: Annotated[str, Field(pattern=r"^[^/:.%\"']+$")] = "digits",
+    registered_name: RegisteredName = "digits",
     indices: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None,
     mistakes: Annotated[int, Field(ge=1)] = 8,
     file: str | None = None,
@@ -166,13 +160,7 @@ def _selection(
 
 def _identify(run: Run, model: Model, data: Digits | None) -> None:
     """Let the run say what is explained, from its first moment on."""
-    tags = {
-        "digits.model_run_id": model.manifest.run_id,
-        "digits.onnx_sha256": model.manifest.files[ONNX],
-    }
-    if model.version is not None:
-        tags["digits.model_version"] = f"{model.version.name}/{model.version.number}"
-    run.set_tags(tags)
+    run.set_tags(model.tags)
     if data is None:
         return
     run.log_dataset(

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from typing import Annotated
 
 from mlflow import MlflowClient
-from pydantic import Field
 
 from digits.contract.files import write_atomically
 from digits.data.versions import Versions
 from digits.promotion import champion
 from digits.registry import lineage_walk
 from digits.registry.lineage import VERSION, Lineage, Node
+from digits.registry.versions import RegisteredName
 from digits.tasks import commands, lineage_tree
 from digits.tracking.record import Record
 from digits.tracking.store import Tracking
@@ -30,7 +29,7 @@ def lineage(
     of: str | int,
     tracking: Tracking,
     versions: Versions,
-    registered_name: Annotated[str, Field(pattern=r"^[^/:.%\"']+$")] = "digits",
+    registered_name: RegisteredName = "digits",
     as_json: bool = False,
 ) -> None:
     """Show the whole chain that something belongs to; nothing but the tracking store is read.

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import Literal
 
 from mlflow import MlflowClient
-from pydantic import Field
 
-from digits.data.types import Digits
+from digits.data.source import Source
 from digits.errors import RegistryError, RejectedError
 from digits.promotion import champion
 from digits.promotion.gate import Gate
 from digits.registry.find import Model, find_model
+from digits.registry.versions import RegisteredName
 from digits.tasks import commands
 from digits.tracking.record import Record
 from digits.tracking.store import Tracking
-
-
-class Source(Protocol):
-    """Where digits come from: the `data` config group."""
-
-    def load(self) -> Digits:
-        """Read the data and split it."""
 
 
 def promote(
@@ -35,7 +28,7 @@ def promote(
     gate: Gate,
     tracking: Tracking,
     cache: str,
-    registered_name: Annotated[str, Field(pattern=r"^[^/:.%\"']+$")] = "digits",
+    registered_name: RegisteredName = "digits",
 ) -> float | None:
     """Judge a version and make it champion if it passes; or let champion and previous change.
 

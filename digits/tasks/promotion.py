@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import time
@@ -193,9 +194,7 @@ def _candidate(model: Model, *, seed: int) -> Candidate:
         from digits.tasks.trained import trained_network
 
         network = trained_network(model.folder, model.manifest)
-
-        def sanity(images, classes):  # type: ignore[no-untyped-def]
-            return randomisation_similarity(network, images, classes, seed=seed)
+        sanity = functools.partial(randomisation_similarity, network, seed=seed)
 
     return Candidate(
         name=str(model),

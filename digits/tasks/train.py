@@ -6,17 +6,15 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.rank_zero import rank_zero_only
-from pydantic import Field
 
 from digits.data.source import Source
 from digits.data.types import Digits
 from digits.errors import ResumeError
 from digits.models.classifier import DigitClassifier
-from digits.registry.versions import Version, register
+from digits.registry.versions import RegisteredName, Version, register
 from digits.tasks import commands
 from digits.tasks.finish import Finished, finish
 from digits.tasks.reproduction import Reproduction
@@ -33,8 +31,6 @@ from digits.training.training import Training
 from hydra_plugins.ray_tune_sweeper.session import current
 
 log = logging.getLogger(__name__)
-
-RegisteredName = Annotated[str, Field(pattern=r"^[^/:.%\"']+$")]
 
 
 def train(

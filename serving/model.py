@@ -1,0 +1,74 @@
+"""One model as it is served: a bundle loaded into ONNX Runtime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from digits.contract.manifest import ONNX, Manifest, verify
+
+ERRORS_ONLY = 3  # ONNX Runtime's log level
+
+Images = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a model says of N images.
+
+    Attributes:
+        probabilities: of each class, float32 ``[N, 10]``, rows sum to 1.
+        is_digit: whether the image is a digit at all, bool ``[N]``; None where the bundle has no
+            abstention.
+    """
+
+    probabilities: NDArray[np.float32]
+    is_digit: NDArray[np.bool_] | None
+
+
+class ServedModel:
+    """A bundle that answers; every file was held against the manifest's digests before.
+
+    Args:
+        folder: the bundle.
+        version: what answers name it, for example ``digits/3``; the beginning of its digest where
+            it is not registered.
+        threads: of ONNX Runtime.
+
+    Raises:
+        RegistryError: the bundle is damaged, or of a newer schema.
+    """
+
+    def __init__(self, folder: Path, *, version: str | None = None, threads: int = 1) -> None:
+        self.folder = folder
+        self.manifest: Manifest = verify(folder)
+        self.version = version or self.manifest.files[ONNX][:12]
+        self.preprocess = self.manifest.preprocess()
+        self._threads = threads
+        self._session = self.session(ONNX)
+        self._temperature = np.float32(self.manifest.temperature or 1.0)
+
+    def session(self, name: str) -> onnxruntime.InferenceSession:
+        """Load one of the bundle's graphs."""
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = ERRORS_ONLY
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        return onnxruntime.InferenceSession(
+            self.folder / name, options, providers=["CPUExecutionProvider"]
+        )
+
+    def predict(self, images: Images) -> Answers:
+        """Answer images uint8 ``[N, 28, 28]``, ink high on 0."""
+        logits = self._session.run(None, {"pixels": images})[0]
+        return Answers(_softmax(logits / self._temperature), None)
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
+    return shares

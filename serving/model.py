@@ -10,6 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from digits.contract.manifest import ONNX, Manifest, verify
+from digits.errors import RegistryError
 
 ERRORS_ONLY = 3  # ONNX Runtime's log level
 
@@ -66,6 +67,16 @@ class ServedModel:
         """Answer images uint8 ``[N, 28, 28]``, ink high on 0."""
         logits = self._session.run(None, {"pixels": images})[0]
         return Answers(_softmax(logits / self._temperature), None)
+
+    def dry_run(self) -> None:
+        """Answer one image, so that the first request does not wait and is not the first to fail.
+
+        Raises:
+            RegistryError: the answer is none.
+        """
+        probabilities = self.predict(np.zeros((1, 28, 28), np.uint8)).probabilities
+        if probabilities.shape != (1, 10) or not np.isfinite(probabilities).all():
+            raise RegistryError(f"{self.folder}: the model gives no probabilities of ten digits")
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

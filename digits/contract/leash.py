@@ -1,0 +1,24 @@
+"""A child process that ends with its parent, even where the parent was killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+SWITCH = "--supervised"
+
+
+def end_with_parent() -> None:
+    """Send this process SIGTERM when standard input ends: the parent holds its other end.
+
+    The kernel closes that end whichever way the parent goes.
+    """
+    threading.Thread(target=_wait, args=(sys.stdin.fileno(),), daemon=True, name="leash").start()
+
+
+def _wait(descriptor: int) -> None:
+    while os.read(descriptor, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -29,6 +30,11 @@ class Answers:
 
     probabilities: NDArray[np.float32]
     is_digit: NDArray[np.bool_] | None
+
+    def __getitem__(self, rows: slice) -> Answers:
+        """Return those of some of the images."""
+        is_digit = None if self.is_digit is None else self.is_digit[rows]
+        return Answers(self.probabilities[rows], is_digit)
 
 
 class ServedModel:
@@ -62,6 +68,18 @@ class ServedModel:
         return onnxruntime.InferenceSession(
             self.folder / name, options, providers=["CPUExecutionProvider"]
         )
+
+    def describe(self) -> dict[str, Any]:
+        """Say what this model is, what it learned from, and what its bundle lacks."""
+        manifest = self.manifest
+        return {
+            "version": self.version,
+            "created": manifest.created.isoformat(),
+            "parameters": manifest.parameters,
+            "data": {"name": manifest.data_name, "digest": manifest.data_digest},
+            "metrics": manifest.metrics,
+            "lacks": manifest.lacking(),
+        }
 
     def predict(self, images: Images) -> Answers:
         """Answer images uint8 ``[N, 28, 28]``, ink high on 0."""

@@ -1,0 +1,260 @@
+"""The FastAPI application: every route, its documentation, and the page."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from serving import open_inference, sagemaker, schemas
+from serving.call import Answer, Call, Endpoint, error_answer, json_answer
+from serving.errors import RequestError
+
+PAGE = Path(__file__).parent / "page"
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+FAULTS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": schemas.Fault, "description": "Something is wrong with the request."},
+    "5XX": {"model": schemas.Fault, "description": "The service cannot answer now."},
+}
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+SUMMARY = "Reads handwritten digits."
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the routes call.
+
+    Attributes:
+        predict, explain, infer, invocations: endpoints of their own.
+        feedback: keeps a correction of the prediction ``id``; raises RequestError.
+        model: describes the model in use.
+        version: of the model in use; raises RequestError where there is none yet.
+        metrics: everything that is counted, for Prometheus.
+    """
+
+    predict: Endpoint
+    explain: Endpoint
+    infer: Endpoint
+    invocations: Endpoint
+    feedback: Callable[[str, int], Awaitable[None]]
+    model: Callable[[], Mapping[str, Any]]
+    version: Callable[[], str]
+    metrics: Callable[[], bytes]
+
+    def hot(self) -> dict[str, Endpoint]:
+        """Return the routes that are worth answering without a framework."""
+        return {
+            "/v1/predict": self.predict,
+            open_inference.ROUTE: self.infer,
+            sagemaker.ROUTE: self.invocations,
+        }
+
+
+def build(
+    parts: Parts, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]
+) -> FastAPI:
+    """Build the application; complete without the door in front of it, but for its limits."""
+    api = FastAPI(
+        title="Digits",
+        summary=SUMMARY,
+        version=version("digits"),
+        lifespan=lifespan,
+        docs_url=None,  # its pages fetch their scripts from elsewhere
+        redoc_url=None,
+    )
+    _add_errors(api)
+    _add_v1(api, parts)
+    _add_health(api, parts)
+    _add_open_inference(api, parts)
+    _add_page(api)
+    return api
+
+
+def _adapt(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    async def handler(request: Request) -> Response:
+        call = Call(
+            request.url.path,
+            request.scope["query_string"],
+            dict(request.scope["headers"]),
+            await request.body(),
+            request.scope.get("digits.request_id", ""),
+        )
+        return _response(await endpoint(call))
+
+    return handler
+
+
+def _response(answer: Answer) -> Response:
+    response = Response(answer.body, answer.status, media_type=answer.content_type.decode())
+    for name, value in answer.headers:
+        response.headers[name.decode()] = value.decode()
+    return response
+
+
+def _add_errors(api: FastAPI) -> None:
+    """Give every error of the framework the one shape that ours have."""
+
+    def respond(request: Request, error: RequestError) -> Response:
+        return _response(error_answer(error, request.scope.get("digits.request_id", "")))
+
+    @api.exception_handler(RequestError)
+    async def ours(request: Request, error: RequestError) -> Response:
+        return respond(request, error)
+
+    @api.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
+        return respond(
+            request, RequestError(error.status_code, code, str(error.detail), error.headers)
+        )
+
+    @api.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
+        return respond(request, RequestError(422, "bad_field", f"{place}: {first['msg']}"))
+
+
+def _add_v1(api: FastAPI, parts: Parts) -> None:
+    predicts: dict[int | str, dict[str, Any]] = {
+        200: {"model": schemas.Prediction | schemas.Predictions}
+    }
+    explains: dict[int | str, dict[str, Any]] = {200: {"model": schemas.Explanation}}
+    query = [_query("pixels", "boolean"), _query("store", "boolean")]
+    api.add_api_route(
+        "/v1/predict",
+        _adapt(parts.predict),
+        methods=["POST"],
+        summary="Read one image or many",
+        responses=predicts | FAULTS,
+        openapi_extra={"requestBody": schemas.PREDICT_BODY, "parameters": query},
+    )
+    options = [
+        _query("method", "string"),
+        _query("target", "integer"),
+        _query("nearest", "integer"),
+    ]
+    api.add_api_route(
+        "/v1/explain",
+        _adapt(parts.explain),
+        methods=["POST"],
+        summary="Show where the model looked",
+        responses=explains | FAULTS,
+        openapi_extra={"requestBody": schemas.EXPLAIN_BODY, "parameters": options},
+    )
+
+    @api.post("/v1/feedback", summary="Say what an image really is", responses=FAULTS)
+    async def feedback(correction: schemas.Feedback) -> schemas.Stored:
+        await parts.feedback(correction.id, correction.label)
+        return schemas.Stored(id=correction.id)
+
+    @api.get("/v1/model", summary="Describe the model in use", responses=FAULTS)
+    async def model() -> Response:
+        return _response(json_answer(parts.model()))
+
+    api.add_api_route(
+        sagemaker.ROUTE,
+        _adapt(parts.invocations),
+        methods=["POST"],
+        summary="The same for Amazon SageMaker; also CSV",
+        responses=predicts | FAULTS,
+        openapi_extra={"requestBody": schemas.PREDICT_BODY},
+    )
+
+
+def _query(name: str, kind: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "schema": {"type": kind}}
+
+
+def _add_health(api: FastAPI, parts: Parts) -> None:
+    @api.get("/healthz", summary="The process lives")
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @api.get("/readyz", summary="A model answers as it should", responses=FAULTS)
+    async def readyz() -> dict[str, str]:
+        return {"status": "ready", "version": parts.version()}
+
+    @api.get("/ping", summary="The same for Amazon SageMaker", responses=FAULTS)
+    async def ping() -> dict[str, str]:
+        return {"version": parts.version()}
+
+    @api.get("/metrics", summary="Counters for Prometheus", response_class=Response)
+    def metrics() -> Response:
+        return Response(parts.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _add_open_inference(api: FastAPI, parts: Parts) -> None:
+    @api.get("/v2", summary="Open Inference Protocol: the server")
+    async def server() -> dict[str, Any]:
+        return open_inference.server_metadata(version("digits"))
+
+    @api.get("/v2/health/live", summary="Open Inference Protocol: lives")
+    async def live() -> dict[str, bool]:
+        return {"live": True}
+
+    @api.get("/v2/health/ready", summary="Open Inference Protocol: ready", responses=FAULTS)
+    async def ready() -> dict[str, bool]:
+        parts.version()
+        return {"ready": True}
+
+    def found(name: str, number: str | None = None) -> str:
+        serving = parts.version()
+        if name != open_inference.MODEL or number not in (None, open_inference.number(serving)):
+            asked = f"{name}, version {number}" if number else name
+            raise RequestError(404, "unknown_model", f"{asked} is not served here")
+        return serving
+
+    for base in ("/v2/models/{name}", "/v2/models/{name}/versions/{number}"):
+
+        @api.get(base, summary="Open Inference Protocol: the model", responses=FAULTS)
+        async def model(name: str, number: str | None = None) -> dict[str, Any]:
+            return open_inference.model_metadata(found(name, number))
+
+        @api.get(f"{base}/ready", summary="Open Inference Protocol: ready", responses=FAULTS)
+        async def model_ready(name: str, number: str | None = None) -> dict[str, Any]:
+            return {"name": name, "ready": bool(found(name, number))}
+
+        @api.post(f"{base}/infer", summary="Open Inference Protocol: answer", responses=FAULTS)
+        async def infer(request: Request, name: str, number: str | None = None) -> Response:
+            found(name, number)
+            return await _adapt(parts.infer)(request)
+
+
+def _add_page(api: FastAPI) -> None:
+    """Serve the page's few files from memory."""
+    files = {
+        file.relative_to(PAGE).as_posix(): (file.read_bytes(), mimetypes.guess_type(file.name)[0])
+        for file in sorted(PAGE.rglob("*"))
+        if file.is_file()
+    }
+
+    def serve(name: str) -> Response:
+        if name not in files:
+            raise RequestError(404, "not_found", "there is no such file")
+        content, kind = files[name]
+        headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache"}
+        return Response(content, media_type=kind, headers=headers)
+
+    @api.get("/", include_in_schema=False)
+    async def page() -> Response:
+        return serve("index.html")
+
+    @api.get("/page/{name:path}", include_in_schema=False)
+    async def file(name: str) -> Response:
+        return serve(name)
+
+    @api.get("/favicon.ico", include_in_schema=False)
+    async def favicon() -> Response:
+        return serve("favicon.ico")

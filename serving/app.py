@@ -1,0 +1,170 @@
+"""The service put together: ``create_app`` is a factory for any ASGI server."""
+
+from __future__ import annotations
+
+from digits.contract import switches
+
+switches.apply()  # before ONNX Runtime is imported
+
+import asyncio  # noqa: E402
+import contextlib  # noqa: E402
+from collections.abc import AsyncIterator, Mapping  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
+
+from fastapi import FastAPI  # noqa: E402
+
+from serving import api, logs  # noqa: E402
+from serving.batching import Batcher  # noqa: E402
+from serving.call import App  # noqa: E402
+from serving.current import Current  # noqa: E402
+from serving.door import Door  # noqa: E402
+from serving.errors import RequestError  # noqa: E402
+from serving.explain import Explain  # noqa: E402
+from serving.guard import Guard  # noqa: E402
+from serving.metrics import Metrics  # noqa: E402
+from serving.open_inference import Infer  # noqa: E402
+from serving.predict import Predictor  # noqa: E402
+from serving.sagemaker import Invocations  # noqa: E402
+from serving.settings import Settings, api_keys  # noqa: E402
+from serving.threads import Threads  # noqa: E402
+
+if TYPE_CHECKING:
+    from serving.recorder import Recorder
+
+TALLY_SECONDS = 1.0  # between two looks at what other parts have counted
+
+
+class Service:
+    """The parts of one worker, and their life from the start to the last answer."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.current = Current(settings)
+        self.recorder = _recorder(settings)
+        self.threads = Threads(settings.limits.request_seconds)
+        self.predictor = Predictor(
+            self.current,
+            batcher=Batcher(settings.batching),
+            recorder=self.recorder,
+            metrics=self.metrics,
+            threads=self.threads,
+            limits=settings.limits,
+            deployment=settings.deployment,
+            images=settings.traffic.images,
+        )
+        self.ready = False
+
+    @contextlib.asynccontextmanager
+    async def life(self, _: FastAPI) -> AsyncIterator[None]:
+        """Load and try the model before the first request; write down the rest after the last."""
+        await asyncio.to_thread(self.current.start)
+        if self.recorder is not None:
+            await asyncio.to_thread(self.recorder.start)
+        self.ready = True
+        counting = asyncio.create_task(self._count())
+        logs.event("ready", version=self.current.champion.version)
+        try:
+            yield
+        finally:
+            self.ready = False
+            counting.cancel()
+            self.threads.close()
+            await asyncio.to_thread(self.current.stop)
+            if self.recorder is not None:
+                await asyncio.to_thread(self.recorder.close, self.settings.limits.drain_seconds)
+            logs.event("stopped")
+
+    def parts(self) -> api.Parts:
+        """Return what the routes call."""
+        return api.Parts(
+            predict=self.predictor,
+            explain=Explain(self.predictor, self.threads),
+            infer=Infer(self.predictor),
+            invocations=Invocations(self.predictor),
+            feedback=self._feedback,
+            model=self._describe,
+            version=self._version,
+            metrics=self._metrics,
+        )
+
+    def _version(self) -> str:
+        if not self.ready:
+            raise RequestError(503, "not_ready", "no model is ready yet", {"Retry-After": "1"})
+        return self.current.champion.version
+
+    def _describe(self) -> Mapping[str, Any]:
+        self._version()
+        challenger = self.current.challenger
+        return {
+            **self.current.champion.describe(),
+            "challenger": None if challenger is None else challenger.version,
+            "deployment": self.settings.deployment,
+            "images_kept": self.recorder is not None and self.settings.traffic.images,
+        }
+
+    async def _feedback(self, prediction: str, label: int) -> None:
+        if self.recorder is None:
+            raise RequestError(409, "nothing_kept", "this service keeps no predictions")
+        from serving.feedback import feedback
+
+        await feedback(self.recorder, prediction, label)
+
+    def _metrics(self) -> bytes:
+        self._take_over()
+        return self.metrics.text()
+
+    def _take_over(self) -> None:
+        counts, recorder = self.current.counts, self.recorder
+        tallies = {
+            "digits_model_swaps": counts.swapped,
+            "digits_model_refused": counts.refused,
+            "digits_challenger_answers": counts.agreed + counts.disagreed,
+            "digits_challenger_agreed": counts.agreed,
+            "digits_challenger_skipped": counts.skipped,
+            "digits_challenger_seconds": counts.challenger_seconds,
+            "digits_champion_seconds": counts.champion_seconds,
+        }
+        if recorder is not None:
+            tallies |= {
+                "digits_traffic_written": recorder.written,
+                "digits_traffic_dropped": recorder.dropped,
+                "digits_traffic_failures": recorder.failures,
+            }
+        self.metrics.take_over(tallies, recorder.depth if recorder is not None else 0)
+
+    async def _count(self) -> None:
+        while True:
+            await asyncio.sleep(TALLY_SECONDS)
+            self._take_over()
+
+
+def create_app(settings: Settings | None = None) -> App:
+    """Return the service as an ASGI application.
+
+    Args:
+        settings: read from the file that ``DIGITS_SERVING_SETTINGS`` names where not given.
+
+    Raises:
+        ConfigError: there are no settings, or one of them is wrong.
+    """
+    settings = settings or Settings.named_by_environment()
+    logs.to_stderr(settings.log.level)
+    service = Service(settings)
+    parts = service.parts()
+    return Door(
+        api.build(parts, service.life),
+        parts.hot(),
+        limits=settings.limits,
+        guard=Guard(api_keys(), rate=settings.limits.rate, burst=settings.limits.burst),
+        metrics=service.metrics,
+        journal=logs.Journal(settings.log.requests),
+    )
+
+
+def _recorder(settings: Settings) -> Recorder | None:
+    if settings.traffic.url is None:
+        return None
+    from serving.recorder import Recorder  # loads SQLAlchemy: only where traffic is kept
+
+    return Recorder(settings.traffic, deployment=settings.deployment)

@@ -1,0 +1,109 @@
+"""Who may ask, and how often: keys, cross-site requests, a rate for each client."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections import OrderedDict
+
+from serving.call import Scope
+from serving.errors import RequestError
+
+#: what answers without a key: the page has to ask for one, and probes have none
+OPEN = frozenset(
+    {"/", "/favicon.ico", "/healthz", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready"}
+)
+OPEN_BELOW = "/page/"
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+CLIENTS = 10_000  # whose rates are remembered at once
+
+
+class Guard:
+    """Turns requests away before their body is read.
+
+    Args:
+        keys: one of which a client must show as ``X-API-Key`` or bearer token; empty: none.
+        rate: requests a second of one client on average, counted in each worker; None: any.
+        burst: requests at once before the rate counts.
+    """
+
+    def __init__(self, keys: frozenset[str], *, rate: float | None, burst: int) -> None:
+        self._keys = tuple(key.encode() for key in sorted(keys))
+        self._rate = rate
+        self._burst = float(burst)
+        #: client -> (requests it may still send at once, when that was counted)
+        self._left: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
+
+    @property
+    def wants_key(self) -> bool:
+        """Whether a key is asked for."""
+        return bool(self._keys)
+
+    def admit(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
+        """Let the request pass.
+
+        Raises:
+            RequestError: 401 without a right key, 403 from another site, 429 too many.
+        """
+        path = scope["path"]
+        if path in OPEN or path.startswith(OPEN_BELOW):
+            return
+        shown = None
+        if self._keys:
+            shown = _shown(headers)
+            self._check_key(shown)
+        if scope["method"] not in READING:
+            _check_site(headers)
+        if self._rate is not None:
+            client = shown or str((scope.get("client") or ("",))[0]).encode()
+            self._count(client, self._rate)
+
+    def _check_key(self, shown: bytes | None) -> None:
+        right = False
+        for key in self._keys:  # all of them, so that the time tells nothing
+            right |= hmac.compare_digest(key, shown or b"")
+        if not right:
+            what = "is not one of this service's" if shown else "is asked for"
+            raise RequestError(
+                401,
+                "key_needed",
+                f"an API key {what}: send it as X-API-Key or as Authorization: Bearer",
+                {"WWW-Authenticate": "Bearer"},
+            )
+
+    def _count(self, client: bytes, rate: float) -> None:
+        now = time.monotonic()
+        left, since = self._left.pop(client, (self._burst, now))
+        left = min(self._burst, left + (now - since) * rate)
+        if len(self._left) >= CLIENTS:
+            self._left.popitem(last=False)
+        if left < 1:
+            self._left[client] = (left, now)
+            wait = (1 - left) / rate
+            raise RequestError(
+                429,
+                "too_many_requests",
+                f"more than {rate:g} requests a second; wait {wait:.1f} s",
+                {"Retry-After": str(max(1, round(wait + 0.5)))},
+            )
+        self._left[client] = (left - 1, now)
+
+
+def _shown(headers: dict[bytes, bytes]) -> bytes | None:
+    if key := headers.get(b"x-api-key"):
+        return key
+    kind, _, token = headers.get(b"authorization", b"").partition(b" ")
+    return token.strip() or None if kind.lower() == b"bearer" else None
+
+
+def _check_site(headers: dict[bytes, bytes]) -> None:
+    """Refuse what a page of another site has a browser send."""
+    site = headers.get(b"sec-fetch-site")
+    origin = headers.get(b"origin")
+    if site is None and origin is None:
+        return
+    foreign = site is not None and site not in (b"same-origin", b"none")
+    if origin is not None and site is None:
+        foreign = origin.partition(b"://")[2] != headers.get(b"host", b"")
+    if foreign:
+        raise RequestError(403, "cross_site", "requests from pages of other sites are refused")

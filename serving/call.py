@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -117,8 +115,3 @@ def error_answer(error: RequestError, request_id: str) -> Answer:
         (name.lower().encode(), value.encode()) for name, value in error.headers.items()
     ]
     return answer
-
-
-def new_id() -> str:
-    """Return 32 hex characters, rising with time: 48 bits of milliseconds, then 80 of chance."""
-    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"

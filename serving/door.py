@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Mapping
 
+from digits.contract.prediction import new_id
 from serving.call import (
     Answer,
     App,
@@ -21,7 +22,6 @@ from serving.call import (
     Scope,
     Send,
     error_answer,
-    new_id,
 )
 from serving.errors import RequestError
 from serving.guard import Guard

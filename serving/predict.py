@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-from digits.contract.prediction import Prediction
 from numpy.typing import NDArray
 
+from digits.contract.prediction import Prediction, new_id
 from serving.batching import Batcher
 from serving.bodies import KINDS, Asked, key_of, parse_json, read_json, read_octets, read_picture
-from serving.call import Answer, Call, json_answer, new_id, truth
+from serving.call import Answer, Call, json_answer, truth
 from serving.errors import RequestError
 from serving.metrics import Metrics
 from serving.model import Answers, ServedModel
@@ -192,7 +192,7 @@ class Predictor:
                     is_digit=None if answers.is_digit is None else bool(answers.is_digit[row]),
                     version=version,
                     deployment=self._deployment,
-                    route=route,
+                    source=route,
                 )
             )
             if not kept:

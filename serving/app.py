@@ -115,15 +115,16 @@ class Service:
         return self.metrics.text()
 
     def _take_over(self) -> None:
-        counts, recorder = self.current.counts, self.recorder
+        current, recorder = self.current, self.recorder
+        compared = current.comparison
         tallies = {
-            "digits_model_swaps": counts.swapped,
-            "digits_model_refused": counts.refused,
-            "digits_challenger_answers": counts.agreed + counts.disagreed,
-            "digits_challenger_agreed": counts.agreed,
-            "digits_challenger_skipped": counts.skipped,
-            "digits_challenger_seconds": counts.challenger_seconds,
-            "digits_champion_seconds": counts.champion_seconds,
+            "digits_model_swaps": current.swapped,
+            "digits_model_refused": current.refused,
+            "digits_challenger_answers": compared.agreed + compared.disagreed,
+            "digits_challenger_agreed": compared.agreed,
+            "digits_challenger_skipped": compared.skipped,
+            "digits_challenger_seconds": compared.challenger_seconds,
+            "digits_champion_seconds": compared.champion_seconds,
         }
         if recorder is not None:
             tallies |= {

@@ -14,9 +14,10 @@ from digits.contract.prediction import Prediction, new_id
 from serving.batching import Batcher
 from serving.bodies import KINDS, Asked, key_of, parse_json, read_json, read_octets, read_picture
 from serving.call import Answer, Call, json_answer, truth
+from serving.current import Current
 from serving.errors import RequestError
 from serving.metrics import Metrics
-from serving.model import Answers, ServedModel
+from serving.model import Answers
 from serving.multipart import read_form
 from serving.settings import Limits
 from serving.threads import Threads
@@ -30,22 +31,6 @@ INLINE_BYTES = 65_536  # the same for a body with pictures, whose decoding takes
 Images = NDArray[np.uint8]
 
 
-class Models(Protocol):
-    """The models in use (see :mod:`serving.current`)."""
-
-    @property
-    def champion(self) -> ServedModel:
-        """The model that answers."""
-
-    def choose(self, key: str) -> tuple[ServedModel, ServedModel | None]:
-        """Return the model that answers this key, and another that answers unseen."""
-
-    def compare(
-        self, shadow: ServedModel, images: Images, answers: Answers, seconds: float
-    ) -> bool:
-        """Have ``shadow`` answer too, later, and count where it differs."""
-
-
 class Recorder(Protocol):
     """What keeps predictions (see :mod:`serving.recorder`)."""
 
@@ -57,7 +42,7 @@ class Predictor:
     """Answers images, counts them, and has them kept.
 
     Args:
-        models: the models in use.
+        models: those in use.
         batcher: gathers images of several requests.
         recorder: keeps predictions; None: nothing is kept.
         metrics: counts images.
@@ -69,7 +54,7 @@ class Predictor:
 
     def __init__(
         self,
-        models: Models,
+        models: Current,
         *,
         batcher: Batcher,
         recorder: Recorder | None,
@@ -157,7 +142,7 @@ class Predictor:
         else:
             answers = await self._batcher.predict(model, images)
         if shadow is not None:
-            self.models.compare(shadow, images, answers, time.perf_counter() - started)
+            self.models.comparison.put(shadow, images, answers, time.perf_counter() - started)
         is_digit = answers.is_digit
         not_digits = 0 if is_digit is None else len(is_digit) - int(is_digit.sum())
         self._metrics.predictions(model.version, route, len(images), not_digits)

@@ -8,6 +8,7 @@
     ├── DataError               a file, folder or split that cannot be used
     │   └── DownloadError       the public mirrors did not give the file
     ├── TrackingError           the tracking store does not answer or cannot be written
+    ├── TrafficError            the store of served predictions does not answer or cannot be written
     ├── ExportError             the exported graph disagrees with the trained network
     ├── ExplanationError        an attribution method that does not suit the network
     ├── RegistryError           a model version or bundle that is missing, damaged or half-written
@@ -93,6 +94,10 @@ class DownloadError(DataError):
 
 class TrackingError(DigitsError):
     """The tracking store cannot be reached or written."""
+
+
+class TrafficError(DigitsError):
+    """The store of served predictions cannot be reached, read or written."""
 
 
 class ExportError(DigitsError):

@@ -63,3 +63,22 @@ def stored(make, store, record, digits):
         manifest = make(record.folder / "bundle", run_id=run.id)
         run.log_folder(record.folder / "bundle", BUNDLE)
     return run.client, run.id, manifest
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    """A PostgreSQL of this test session's own."""
+    from tests.integration.postgres import Postgres
+
+    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.service)])
+def traffic_url(request, tmp_path):
+    """The address of a traffic store that is not there yet, of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/new/traffic.db"
+    return request.getfixturevalue("postgres").database()

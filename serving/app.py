@@ -58,9 +58,9 @@ class Service:
     @contextlib.asynccontextmanager
     async def life(self, _: FastAPI) -> AsyncIterator[None]:
         """Load and try the model before the first request; write down the rest after the last."""
-        await asyncio.to_thread(self.current.start)
         if self.recorder is not None:
-            await asyncio.to_thread(self.recorder.start)
+            self.recorder.start()  # opens its store while the model is loaded
+        await asyncio.to_thread(self.current.start)
         self.ready = True
         counting = asyncio.create_task(self._count())
         logs.event("ready", version=self.current.champion.version)
@@ -166,6 +166,6 @@ def create_app(settings: Settings | None = None) -> App:
 def _recorder(settings: Settings) -> Recorder | None:
     if settings.traffic.url is None:
         return None
-    from serving.recorder import Recorder  # loads SQLAlchemy: only where traffic is kept
+    from serving.recorder import Recorder
 
     return Recorder(settings.traffic, deployment=settings.deployment)

@@ -18,26 +18,23 @@ CLOCK_SECONDS = 2.0  # by which the clocks of two machines may differ, and a com
 log = logging.getLogger(__name__)
 
 
-async def feedback(recorder: Recorder | None, prediction: str, label: int, *, origin: str) -> None:
+async def feedback(recorder: Recorder, prediction: str, label: int, *, origin: str = "api") -> None:
     """Keep what a prediction should have been; when this returns, it is committed.
 
     The prediction may still be on its way to the store, from this worker or another.
 
     Args:
-        recorder: of this worker; None where nothing is kept.
+        recorder: of this worker.
         prediction: its id.
         label: 0..9.
         origin: who says so: ``page`` or ``api``.
 
     Raises:
         RequestError: 400 for a label that is no digit; 404 for an id that nobody has given, or
-            whose prediction was dropped or deleted; 503 where the store does not answer, or where
-            nothing is kept.
+            whose prediction was dropped or deleted; 503 where the store does not answer.
     """
     if type(label) is not int or not 0 <= label <= 9:
         raise RequestError(400, "bad_label", f"label: {label!r} is no digit from 0 to 9")
-    if recorder is None:
-        raise RequestError(503, "feedback_off", "this service keeps no predictions to correct")
     patience = FLUSHES * recorder.flush_seconds + CLOCK_SECONDS
     made = issued(prediction)
     deadline = time.monotonic() + patience

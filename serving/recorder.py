@@ -7,9 +7,10 @@ the commit under way. A shutdown in order loses none.
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from digits.contract.prediction import Deployment, Prediction
 from digits.errors import DigitsError
@@ -31,9 +32,8 @@ class Recorder:
     service goes on. A prediction that the store refuses is dropped too.
 
     Args:
-        url: of the store.
-        settings: how long, how many, with or without pixels.
-        deployment: noted in the store before the first prediction.
+        settings: where to, how soon, how many, with or without pixels.
+        deployment: its id; noted in the store before the first prediction, unless it is there.
 
     Attributes:
         flush_seconds: longest wait until a prediction is written.
@@ -42,12 +42,15 @@ class Recorder:
         failures: how often the store could not be written.
     """
 
-    def __init__(self, url: str, settings: Traffic, deployment: Deployment) -> None:
+    def __init__(self, settings: Traffic, *, deployment: str) -> None:
+        if settings.url is None:
+            raise ValueError("traffic.url is null: there is nowhere to record to")
         self.flush_seconds = settings.flush_seconds
         self.written = self.dropped = self.failures = 0
-        self._url = url
+        self._url = settings.url
         self._settings = settings
-        self._deployment = deployment
+        host = socket.gethostname()
+        self._deployment = Deployment(deployment, time.time(), "process", host)
         self._bound, self._half = settings.queue, settings.queue // 2
         self._lock = threading.Lock()
         self._waiting: dict[str, Prediction] = {}
@@ -58,12 +61,10 @@ class Recorder:
         self._opening = threading.Lock()
         self._store: TrafficStore | None = None
         self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
-        self._thread.start()
 
-    @classmethod
-    def of(cls, settings: Traffic, deployment: Deployment) -> Self | None:
-        """Start a recorder; None where nothing is to be kept."""
-        return None if settings.url is None else cls(settings.url, settings, deployment)
+    def start(self) -> None:
+        """Begin to write, in a thread; the store is opened there too."""
+        self._thread.start()
 
     def put(self, row: Prediction) -> bool:
         """Queue a prediction; False: the queue is full, and it is dropped. Never blocks."""

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from digits.contract.prediction import Deployment, Prediction, new_id
+from digits.contract.prediction import Prediction, new_id
 from digits.contract.traffic import TrafficStore
 from serving.recorder import Recorder
 from serving.settings import Traffic
@@ -32,9 +32,9 @@ def prediction(**values):
 
 def recorder(url, **settings):
     """Record to ``url``."""
-    return Recorder.of(
-        Traffic(url=url, **settings), Deployment("test", time.time(), "local", "here", "digits/3")
-    )
+    started = Recorder(Traffic(url=url, **settings), deployment="test")
+    started.start()
+    return started
 
 
 def stored(store):

@@ -41,9 +41,13 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def reachable(listener: socket.socket) -> tuple[str, int]:
+    """Return host and port by which this machine itself reaches it."""
+    host, port = listener.getsockname()[:2]
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port
+
+
 def address_of(listener: socket.socket) -> str:
     """Return the address to type into a browser on this machine."""
-    host, port = listener.getsockname()[:2]
-    if host in ("0.0.0.0", "::"):  # every interface
-        host = "127.0.0.1" if host == "0.0.0.0" else "::1"
+    host, port = reachable(listener)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -119,6 +119,13 @@ SLOTS: tuple[Slot, ...] = (
     Slot("callbacks.*", Subclass("pytorch_lightning.Callback"), probe="build"),
     Slot("explainer.*", Subclass("digits.evaluation.explainers.Explainer"), probe="build"),
     Slot("gate", Exactly(("digits.promotion.gate.Gate",))),
+    Slot("deployment", Defined(("digits.deployment",), method="apply")),
+    Slot(
+        "serving",
+        Exactly(("serving.settings.Settings",)),
+        receives=frozenset({"pointer", "deployment"}),
+    ),
+    Slot("serving.*", Defined(("serving.settings",)), must_build=False),
     Slot("**", Defined(("digits",)), must_build=False),
 )
 

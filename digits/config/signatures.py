@@ -131,7 +131,7 @@ def bind(
             hint = suggestion(key, known)
             yield Finding(f"{node.key}.{key}", f"unexpected for {name}{hint}")
     for key in sorted(given & (receives or frozenset())):
-        yield Finding(f"{node.key}.{key}", "is set by the training itself: remove it")
+        yield Finding(f"{node.key}.{key}", "is set by the task itself: remove it")
     count = 0
     arguments = node.items.get("_args_")
     if isinstance(arguments, Sequence):

@@ -38,15 +38,15 @@ from tests.unit.checking import REAL, findings, real
             "trainer.limit_train_batches: must be greater than 0, not 0",
         ),
         *(
-            ({f"trainer__{name}": None}, f"trainer.{name}: is set by the training itself")
+            ({f"trainer__{name}": None}, f"trainer.{name}: is set by the task itself")
             for name in sorted(OF_THE_TRAINER)
         ),
-        ({"scheduler__total_steps": 5}, "scheduler.total_steps: is set by the training itself"),
+        ({"scheduler__total_steps": 5}, "scheduler.total_steps: is set by the task itself"),
         (
             {"scheduler__steps_per_epoch": 5},
-            "scheduler.steps_per_epoch: is set by the training itself",
+            "scheduler.steps_per_epoch: is set by the task itself",
         ),
-        ({"optimizer__params": []}, "optimizer.params: is set by the training itself"),
+        ({"optimizer__params": []}, "optimizer.params: is set by the task itself"),
         ({"augmentation__steps__rotate__rotate": "x"}, "augmentation.steps.rotate.rotate: must be"),
         (
             {"augmentation__steps__rotate__p": 2},

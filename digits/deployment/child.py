@@ -1,0 +1,95 @@
+"""A process that is started again whenever it ends, later each time it ends soon."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from digits.contract import leash
+
+STEADY_SECONDS = 5.0  # who has run that long did not fail to start
+FIRST_WAIT = 0.1
+LONGEST_WAIT = 30.0
+
+
+class Child:
+    """A module of ours in a process of its own, which ends when this one does.
+
+    Args:
+        arguments: of ``python -m``.
+        environment: of the process.
+        descriptors: that it inherits.
+
+    Attributes:
+        failures: how often it has ended soon after its start, in succession.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        descriptors: Sequence[int] = (),
+    ) -> None:
+        self.failures = 0
+        self._command = [sys.executable, "-m", *arguments, leash.SWITCH]
+        self._environment = dict(environment)
+        self._descriptors = tuple(descriptors)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
+        self._not_before = 0.0
+
+    @property
+    def pid(self) -> int | None:
+        """Number of the process; None while there is none."""
+        return self._process.pid if self._process else None
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether it has been running for a while."""
+        return self._process is not None and time.monotonic() - self._started > STEADY_SECONDS
+
+    def start_if_due(self) -> None:
+        """Start it, unless it runs or has to wait."""
+        if self._process is not None or time.monotonic() < self._not_before:
+            return
+        self._started = time.monotonic()
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,  # the leash
+            env=self._environment,
+            pass_fds=self._descriptors,
+            process_group=0,  # Ctrl-C goes to the supervisor alone, which then ends the others
+        )
+
+    def ended(self) -> int | None:
+        """Return the exit code of a process that has ended since the last call, else None."""
+        if self._process is None or (code := self._process.poll()) is None:
+            return None
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self.failures = 0 if self.is_steady else self.failures + 1
+        self._process = None
+        wait = min(FIRST_WAIT * 2 ** (self.failures - 1), LONGEST_WAIT) if self.failures else 0.0
+        self._not_before = time.monotonic() + wait
+        return code
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def wait(self, until: float) -> bool:
+        """Wait for its end until ``until`` (``time.monotonic()``), then kill it; True if killed."""
+        if self._process is None:
+            return False
+        try:
+            self._process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            return True
+        return False

@@ -36,7 +36,7 @@ def graph(network, tmp_path_factory):
     return file
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make(network, graph, digits, tmp_path_factory):
     """Write a bundle of ``run_id`` to a folder."""
     config = tmp_path_factory.mktemp("config") / "config.yaml"

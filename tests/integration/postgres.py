@@ -25,7 +25,7 @@ def program(name: str) -> str:
 
 
 class Postgres:
-    """A cluster below ``folder``; it refuses to run as root, so there it runs as ``postgres``."""
+    """A cluster in a folder; it refuses to run as root, and then runs as ``postgres``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -33,8 +33,6 @@ class Postgres:
         self._as = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         if self._as:
             shutil.chown(folder, "postgres")
-            for each in folder.parents[:2]:  # pytest's own, closed to everybody else
-                each.chmod(0o711)
         self._run("initdb", "-U", USER, "-A", "trust", "--no-sync", "-E", "UTF8")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

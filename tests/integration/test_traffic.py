@@ -28,10 +28,10 @@ def store(traffic_url):
     store.close()
 
 
-def script(name, *arguments):
+def script(name, *arguments, stdout=subprocess.PIPE):
     """Start one of the processes of :mod:`tests.integration.traffic`."""
     command = [sys.executable, "-m", "tests.integration.traffic", name, *map(str, arguments)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=ROOT, stdout=stdout, text=True)
 
 
 def test_what_is_written_is_read_as_it_was(store):
@@ -206,15 +206,19 @@ def test_numbers_go_on_when_all_predictions_were_deleted(store):
     assert [each.number for each in stored(store)] == [2]
 
 
-def test_committed_correction_survives_a_kill(store, traffic_url):
+def test_committed_correction_survives_a_kill(store, traffic_url, tmp_path):
     rows = [prediction() for _ in range(300)]
     store.write(rows)
-    process = script("correct", traffic_url, *(row.id for row in rows))
-    told = [process.stdout.readline().strip() for _ in range(20)]
-    process.kill()
-    told += process.communicate()[0].split()
-    kept = {each.prediction for chunk in store.corrections() for each in chunk}
-    assert set(told) <= kept
+    report = tmp_path / "report"
+    with report.open("w") as stdout:
+        process = script("correct", traffic_url, *(row.id for row in rows), stdout=stdout)
+        while report.read_text().count("\n") < 20:
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+    told = report.read_text().split()
+    kept = [each.prediction for chunk in store.corrections() for each in chunk]
+    assert kept[: len(told)] == told
     assert len(kept) <= len(told) + 1  # the one that was not told of yet
 
 

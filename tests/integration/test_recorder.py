@@ -1,0 +1,315 @@
+"""Keeping predictions off the request path: in time, within bounds, through faults and kills."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from digits.contract.prediction import issued, new_id
+from digits.contract.traffic import DAY, TrafficStore
+from serving.errors import RequestError
+from serving.feedback import feedback
+from tests.integration.traffic import prediction, recorder, stored
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def store(traffic_url):
+    store = TrafficStore(traffic_url)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def start(traffic_url):
+    """Start recorders; close what the test has left open."""
+    started = []
+
+    def start(url=traffic_url, **settings):
+        started.append(recorder(url, **{"flush_seconds": 0.05} | settings))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close(5)
+
+
+def until(true, seconds=10):
+    """Wait until something is true."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_prediction_is_written_soon_and_was_pending_until_then(start, store):
+    taken, row = start(), prediction()
+    assert taken.put(row)
+    assert taken.pending(row.id)
+    until(lambda: not taken.pending(row.id))
+    assert store.find(row.id).prediction == row
+    assert (taken.written, taken.dropped, taken.depth) == (1, 0, 0)
+    assert store.deployment("test").kind == "process"
+
+
+def test_close_writes_what_waits(start, store):
+    taken = start(flush_seconds=60)
+    rows = [prediction() for _ in range(3000)]
+    assert {taken.put(row) for row in rows} == {True}
+    begin = time.monotonic()
+    assert taken.close(20)
+    assert time.monotonic() - begin < 15
+    assert [each.prediction for each in stored(store)] == rows
+    assert taken.written == 3000
+
+
+def test_queue_that_fills_is_written_before_its_time(start, store):
+    taken = start(flush_seconds=60, queue=100)
+    time.sleep(0.1)
+    assert {taken.put(prediction()) for _ in range(51)} == {True}
+    until(lambda: taken.written == 51)
+
+
+def test_full_queue_drops_and_counts_and_never_waits(start, store):
+    taken = start(flush_seconds=60, queue=40, url="postgresql://nobody@127.0.0.1:9/none")
+    took = []
+    for _ in range(100):
+        begin = time.perf_counter()
+        taken.put(prediction())
+        took.append(time.perf_counter() - begin)
+    assert (taken.depth, taken.dropped, taken.written) == (40, 60, 0)
+    assert sorted(took)[90] < 0.001
+    assert not taken.close(0.2)
+    assert taken.dropped == 100
+
+
+def test_no_images_are_kept_where_they_are_not_wanted(start, store, traffic_url):
+    taken, row = start(images=False), prediction(pixels=b"secret.." * 98)
+    taken.put(row)
+    taken.close(10)
+    assert stored(store)[0].prediction == row._replace(pixels=None)
+    if "sqlite" in traffic_url:
+        file = Path(traffic_url.removeprefix("sqlite:///"))
+        for each in file.parent.iterdir():
+            assert b"secret.." not in each.read_bytes()
+
+
+def test_refused_prediction_is_dropped_alone(start, store, caplog):
+    taken = start()
+    rows = [prediction(), prediction(digit=11), prediction(), prediction(key="\ud800")]
+    for row in rows:
+        taken.put(row)
+    until(lambda: taken.depth == 0)
+    assert [each.prediction for each in stored(store)] == [rows[0], rows[2]]
+    assert (taken.written, taken.dropped) == (2, 2)
+    assert caplog.text.count("the traffic store refuses a prediction") == 2
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    batches=st.lists(st.integers(1, 300), min_size=1, max_size=6),
+    flush=st.sampled_from([0.001, 0.02, 0.2]),
+    queue=st.sampled_from([64, 500, 10_000]),
+)
+def test_every_prediction_is_written_once_or_counted_as_dropped(
+    tmp_path_factory, batches, flush, queue
+):
+    url = f"sqlite:///{tmp_path_factory.mktemp('traffic')}/traffic.db"
+    taken = recorder(url, flush_seconds=flush, queue=queue)
+    queued, lock = [], threading.Lock()
+
+    def put(count):
+        rows = [prediction() for _ in range(count)]
+        mine = [row for row in rows if taken.put(row)]
+        with lock:
+            queued.extend(mine)
+
+    threads = [threading.Thread(target=put, args=(count,)) for count in batches]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert taken.close(30)
+    store = TrafficStore(url)
+    found = [each.prediction for each in stored(store)]
+    store.close()
+    assert sorted(found) == sorted(queued)
+    assert taken.written == len(queued)
+    assert taken.written + taken.dropped == sum(batches)
+
+
+def test_locked_store_makes_predictions_wait_and_none_is_lost(tmp_path, monkeypatch, caplog, start):
+    monkeypatch.setattr("digits.contract.traffic_database.LOCKED_SECONDS", 0.1)
+    url = f"sqlite:///{tmp_path}/traffic.db"
+    taken = start(url)
+    rows = [prediction() for _ in range(10)]
+    taken.put(rows[0])
+    until(lambda: taken.written == 1)
+    other = sqlite3.connect(tmp_path / "traffic.db")
+    other.execute("BEGIN IMMEDIATE")
+    for row in rows[1:]:
+        taken.put(row)
+    until(lambda: taken.failures >= 2)
+    assert taken.pending(rows[1].id)
+    assert "database is locked; 9 predictions wait" in caplog.text
+    other.rollback()
+    other.close()
+    until(lambda: taken.written == 10)
+    store = TrafficStore(url)
+    assert [each.prediction for each in stored(store)] == rows
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "traffic_url", [pytest.param("postgres", marks=pytest.mark.service)], indirect=True
+)
+def test_server_goes_and_comes_back(postgres, traffic_url, start):
+    taken = start()
+    taken.put(prediction())
+    until(lambda: taken.written == 1)
+    postgres.stop()
+    rows = [prediction() for _ in range(500)]
+    for row in rows:
+        assert taken.put(row)
+    until(lambda: taken.failures >= 1)
+    postgres.start()
+    until(lambda: taken.written == 501, 30)
+    store = TrafficStore(traffic_url)
+    assert [each.prediction for each in stored(store)][1:] == rows
+    store.close()
+
+
+def test_old_predictions_are_deleted_by_and_by(start, store, monkeypatch):
+    monkeypatch.setattr("serving.recorder.PRUNE_SECONDS", 0.1)
+    taken = start(max_days=1.0)
+    old = [prediction(time=time.time() - 2 * DAY) for _ in range(5000)]
+    new = prediction()
+    for row in [*old, new]:
+        taken.put(row)
+    until(lambda: taken.depth == 0)
+    until(lambda: len(stored(store)) == 1)
+    assert stored(store)[0].prediction == new
+
+
+def test_kill_loses_no_more_than_the_last_moment(store, traffic_url, tmp_path):
+    flush, report = 0.1, tmp_path / "report"
+    command = [sys.executable, "-m", "tests.integration.traffic", "record", traffic_url, str(flush)]
+    with report.open("w") as stdout, subprocess.Popen(command, cwd=ROOT, stdout=stdout) as process:
+        until(lambda: report.read_text().count("\n") > 2500, 60)
+        process.kill()
+    queued = [line.split() for line in report.read_text().splitlines()]
+    kept = {each.prediction.id for each in stored(store)}
+    lost = [(identifier, float(when)) for identifier, when in queued if identifier not in kept]
+    assert process.returncode == -signal.SIGKILL
+    assert len(kept) > 1000
+    # What was queued first is written first: there is no hole before the last moment.
+    assert [identifier for identifier, _ in lost] == [
+        identifier for identifier, _ in queued[len(queued) - len(lost) :]
+    ]
+    end = float(queued[-1][1])
+    assert all(end - when < flush + 1.0 for _, when in lost)  # and a commit, on a busy disk
+
+
+def correct(*arguments, **named):
+    return asyncio.run(feedback(*arguments, **named))
+
+
+def test_correction_is_committed_when_it_is_answered(start, store):
+    taken = start(flush_seconds=0.2)
+    row = prediction()
+    taken.put(row)
+    correct(taken, row.id, 7)  # still in the queue
+    assert store.find(row.id).suggestion == 7
+    correct(taken, row.id, 1, origin="page")
+    assert store.find(row.id).suggestion == 1
+    (kept,) = store.corrections()
+    assert [(each.label, each.origin) for each in kept] == [(7, "api"), (1, "page")]
+
+
+def test_prediction_of_another_worker_is_waited_for(start, store):
+    mine, other = start(), start(flush_seconds=0.3)
+    row = prediction()
+    other.put(row)
+    correct(mine, row.id, 2)
+    assert store.find(row.id).suggestion == 2
+
+
+@pytest.mark.parametrize(
+    "identifier", ["", "x", "0" * 32, "01a2184a226579d298ca87924c34d0f0", "a'; DROP TABLE x"]
+)
+def test_id_of_nothing_is_refused_at_once(start, identifier):
+    taken = start(flush_seconds=1.0)
+    begin = time.monotonic()
+    with pytest.raises(RequestError, match="no prediction has the id") as caught:
+        correct(taken, identifier, 2)
+    assert time.monotonic() - begin < 2
+    assert (caught.value.status, caught.value.code) == (404, "unknown_prediction")
+
+
+def test_fresh_id_of_nothing_is_refused_after_a_while(start, monkeypatch):
+    monkeypatch.setattr("serving.feedback.CLOCK_SECONDS", 0.3)
+    with pytest.raises(RequestError, match="no prediction has the id"):
+        correct(start(), new_id(), 2)
+
+
+@pytest.mark.parametrize("label", [10, -1, True, "3", 2.0])
+def test_label_that_is_no_digit_is_refused(start, label):
+    with pytest.raises(RequestError, match="is no digit from 0 to 9") as caught:
+        correct(start(), new_id(), label)
+    assert caught.value.status == 400
+
+
+def test_store_that_does_not_answer_is_told_without_its_place(start, caplog):
+    taken = start("postgresql://nobody:s3cret@127.0.0.1:9/none")
+    row = prediction(id=new_id())
+    with pytest.raises(RequestError, match="cannot be written now; try again") as caught:
+        correct(taken, row.id, 2)
+    assert caught.value.status == 503
+    assert caught.value.headers == {"Retry-After": "1"}
+    assert "127.0.0.1" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+def test_waiting_correction_leaves_the_event_loop_free(start, store):
+    taken = start(flush_seconds=0.3)
+    row = prediction()
+
+    async def both():
+        task = asyncio.create_task(feedback(taken, row.id, 2))
+        taken.put(row)
+        ticks = [time.perf_counter()]
+        while not task.done():
+            await asyncio.sleep(0.001)
+            ticks.append(time.perf_counter())
+        return ticks
+
+    taken.store()
+    gc.disable()
+    ticks = asyncio.run(both())
+    gc.enable()
+    longest = sorted(after - before for before, after in pairwise(ticks))
+    assert longest[int(0.98 * len(longest))] < 0.05
+
+
+def test_ids_are_of_their_time_and_in_its_order():
+    ids = []
+    for _ in range(3):
+        ids.append(new_id())
+        time.sleep(0.003)
+    assert ids == sorted(ids)
+    assert all(abs(issued(each) - time.time()) < 5 for each in ids)
+    assert len({new_id() for _ in range(20_000)}) == 20_000
+    assert issued("0" * 32) is None

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from serving import open_inference, sagemaker, schemas
 from serving.call import Answer, Call, Endpoint, error_answer, json_answer
-from serving.errors import RequestError
+from serving.errors import BROKEN, RequestError
 
 PAGE = Path(__file__).parent / "page"
 PAGE_POLICY = (
@@ -37,7 +37,7 @@ class Parts:
 
     Attributes:
         predict, explain, infer, invocations: endpoints of their own.
-        feedback: keeps a correction of the prediction ``id``; raises RequestError.
+        feedback: keeps a correction: id of the prediction, label, who says so.
         model: describes the model in use.
         version: of the model in use; raises RequestError where there is none yet.
         metrics: everything that is counted, for Prometheus.
@@ -47,7 +47,7 @@ class Parts:
     explain: Endpoint
     infer: Endpoint
     invocations: Endpoint
-    feedback: Callable[[str, int], Awaitable[None]]
+    feedback: Callable[[str, int, str], Awaitable[None]]
     model: Callable[[], Mapping[str, Any]]
     version: Callable[[], str]
     metrics: Callable[[], bytes]
@@ -112,6 +112,10 @@ def _add_errors(api: FastAPI) -> None:
     async def ours(request: Request, error: RequestError) -> Response:
         return respond(request, error)
 
+    @api.exception_handler(Exception)
+    async def broken(request: Request, error: Exception) -> Response:
+        return respond(request, RequestError(500, "internal", BROKEN))
+
     @api.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
@@ -155,8 +159,10 @@ def _add_v1(api: FastAPI, parts: Parts) -> None:
     )
 
     @api.post("/v1/feedback", summary="Say what an image really is", responses=FAULTS)
-    async def feedback(correction: schemas.Feedback) -> schemas.Stored:
-        await parts.feedback(correction.id, correction.label)
+    async def feedback(request: Request, correction: schemas.Feedback) -> schemas.Stored:
+        from_page = request.headers.get("sec-fetch-site") == "same-origin"
+        origin = "page" if from_page else "api"
+        await parts.feedback(correction.id, correction.label, origin)
         return schemas.Stored(id=correction.id)
 
     @api.get("/v1/model", summary="Describe the model in use", responses=FAULTS)

@@ -51,7 +51,6 @@ class Service:
             threads=self.threads,
             limits=settings.limits,
             deployment=settings.deployment,
-            images=settings.traffic.images,
         )
         self.ready = False
 
@@ -103,12 +102,12 @@ class Service:
             "images_kept": self.recorder is not None and self.settings.traffic.images,
         }
 
-    async def _feedback(self, prediction: str, label: int) -> None:
+    async def _feedback(self, prediction: str, label: int, origin: str) -> None:
         if self.recorder is None:
             raise RequestError(409, "nothing_kept", "this service keeps no predictions")
         from serving.feedback import feedback
 
-        await feedback(self.recorder, prediction, label)
+        await feedback(self.recorder, prediction, label, origin=origin)
 
     def _metrics(self) -> bytes:
         self._take_over()

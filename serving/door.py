@@ -23,13 +23,14 @@ from serving.call import (
     Send,
     error_answer,
 )
-from serving.errors import RequestError
+from serving.errors import BROKEN, RequestError
 from serving.guard import Guard
 from serving.logs import Journal
 from serving.metrics import Metrics
 from serving.settings import Limits
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+FAULT = "digits.fault"  # in the scope: an exception after which there was an answer all the same
 OTHER = "other"  # the route of what the service does not know, in metrics
 
 #: of every answer; a page states its own policy, which then stands instead
@@ -86,6 +87,7 @@ class Door:
         status = 500
         try:
             status = await self._serve(scope, receive, send, headers, request_id)
+            error = scope.get(FAULT)
         except RequestError as refusal:
             error, status = refusal, refusal.status
             await _send(send, error_answer(refusal, request_id), request_id)
@@ -93,7 +95,7 @@ class Door:
             status = 499
         except Exception as fault:
             error = fault
-            broken = RequestError(500, "internal", "the service failed; its log has the reason")
+            broken = RequestError(500, "internal", BROKEN)
             await _send(send, error_answer(broken, request_id), request_id)
         finally:
             self.in_flight -= 1
@@ -149,7 +151,7 @@ class Door:
         self, scope: Scope, body: bytes, receive: Receive, send: Send, request_id: str
     ) -> int:
         """Let the framework answer, with the body already read."""
-        status = 500
+        status = 0
         waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def again() -> Message:
@@ -166,7 +168,12 @@ class Door:
             await send(message)
 
         scope["digits.request_id"] = request_id
-        await self._app(scope, again, marked)
+        try:
+            await self._app(scope, again, marked)
+        except Exception as fault:
+            if not status:
+                raise
+            scope[FAULT] = fault  # the framework has answered, and raises it for the log
         return status
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+BROKEN = "the service failed; its log has the reason"
+
 
 class RequestError(Exception):
     """A request that is answered with an error.

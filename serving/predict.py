@@ -49,7 +49,6 @@ class Predictor:
         threads: for what would hold up the loop.
         limits: of one request.
         deployment: kept with each prediction.
-        images: whether pixels are kept.
     """
 
     def __init__(
@@ -62,7 +61,6 @@ class Predictor:
         threads: Threads,
         limits: Limits,
         deployment: str,
-        images: bool,
     ) -> None:
         self.models = models
         self.limits = limits
@@ -71,7 +69,6 @@ class Predictor:
         self._metrics = metrics
         self._threads = threads
         self._deployment = deployment
-        self._images = images
 
     async def __call__(self, call: Call) -> Answer:
         """Serve ``POST /v1/predict``."""
@@ -170,7 +167,7 @@ class Predictor:
                     id=ids[row],
                     time=now,
                     key=key,
-                    pixels=image.tobytes() if self._images else None,
+                    pixels=image.tobytes(),
                     probabilities=shares.tobytes(),
                     digit=digit,
                     confidence=float(shares[digit]),

@@ -10,12 +10,12 @@ Digit = Annotated[int, Field(ge=0, le=9, description="a digit")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Id = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="of a prediction")]
 
-ZERO_TO_NINE = [0.0, 0.0, 0.0, 0.001, 0.0, 0.0, 0.0, 0.998, 0.0, 0.001]
-ANSWER = {
+SHARES: list[float] = [0.0, 0.0, 0.0, 0.001, 0.0, 0.0, 0.0, 0.998, 0.0, 0.001]
+ANSWER: dict[str, Any] = {
     "id": "0193a1c4b0f27d3e8c5a9b1f00112233",
     "digit": 7,
     "confidence": 0.998,
-    "probabilities": ZERO_TO_NINE,
+    "probabilities": SHARES,
     "is_digit": True,
     "version": "digits/3",
     "stored": "queued",

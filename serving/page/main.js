@@ -119,6 +119,7 @@ paper.addEventListener("change", ({ detail: { drawing } }) => {
   byId("paper-state").textContent = paper.words;
   byId("undo").disabled = !paper.canUndo;
   byId("clear").disabled = paper.isEmpty;
+  byId("announce").textContent = "";
   correction.of(null);
   if (paper.isEmpty) return freshSheet();
   answer.wait("Reading …", "");

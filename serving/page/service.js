@@ -16,7 +16,6 @@ export class Refusal extends Error {
 const WORDS = {
   401: "This service asks for a key.",
   403: "The service does not take requests from this page.",
-  404: "The service does not know this request.",
   413: "This picture is too large for the service.",
   429: "The service asks for a pause.",
   500: "Something went wrong in the service.",
@@ -67,9 +66,11 @@ async function ask(path, options = {}) {
   throw refusal(response, content);
 }
 
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+
 function refusal(response, content) {
   const { status } = response;
-  const told = typeof content?.error === "string" && status < 500 && status !== 401 ? content.error : null;
+  const told = !WORDS[status] && typeof content?.error === "string" && content.error ? sentence(content.error) : null;
   const asked = Number(response.headers.get("Retry-After"));
   const wait = status === 429 || status === 503 ? Math.min(Math.max(asked || 1, 1), 60) : null;
   return new Refusal(told ?? WORDS[status] ?? "The service gave no answer that can be read.", status, wait);

@@ -1,0 +1,115 @@
+"""What a person does on the page: writes, reads, corrects, brings a photograph."""
+
+from __future__ import annotations
+
+import io
+import time
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, Request
+
+from tests.e2e.browser.conftest import Open, Service
+from tests.e2e.browser.hand import photograph, settle, write
+
+pytestmark = [pytest.mark.browser, pytest.mark.mnist]
+
+
+def _share(page: Page, digit: int) -> str:
+    return page.locator(".bar").nth(digit).get_attribute("aria-label") or ""
+
+
+@pytest.mark.parametrize("digit", [3, 7, 0])
+def test_a_drawn_digit_is_read(visit: Open, service: Service, digit: int) -> None:
+    page = visit(service.address)
+    write(page, digit)
+    assert settle(page) == digit
+    assert page.locator("#announce").text_content() == " ".join(
+        [f"{page.locator('#said').text_content()}.", str(page.locator("#sure").text_content())]
+    )
+    assert page.locator(".bar.best .label").text_content() == str(digit)
+    assert _share(page, digit).startswith(f"{digit}: ")
+    seen = "document.getElementById('seen').getContext('2d').getImageData(0, 0, 28, 28).data"
+    assert page.evaluate(f"[...{seen}].filter((v, i) => i % 4 === 3 && v > 128).length") > 30
+
+
+def test_readings_while_drawing_come_one_by_one_and_only_the_last_is_kept(
+    visit: Open, service: Service
+) -> None:
+    page = visit(service.address)
+    asked: list[Request] = []
+    at_work, most = [0], [0]
+
+    def begin(request: Request) -> None:
+        if "/v1/predict" in request.url:
+            asked.append(request)
+            at_work[0] += 1
+            most[0] = max(most[0], at_work[0])
+
+    def end(request: Request) -> None:
+        at_work[0] -= "/v1/predict" in request.url
+
+    page.on("request", begin)
+    page.on("requestfinished", end)
+    write(page, 4)  # two strokes, one sheet
+    assert settle(page) == 4
+    kept = [parse_qs(urlsplit(each.url).query).get("store") for each in asked]
+    assert kept[-1] is None and set(map(str, kept[:-1])) == {"['false']"}
+    assert len(asked) > 2 and most == [1]
+    (key,) = {each.headers["x-digits-key"] for each in asked}
+    page.wait_for_timeout(300)
+    rows = [row.prediction for row in service.store.recent(50) if row.prediction.key == key]
+    assert [row.digit for row in rows] == [4]
+    page.keyboard.press("Escape")
+    write(page, 7)
+    assert settle(page) == 7
+    assert asked[-1].headers["x-digits-key"] != key
+
+
+def test_a_correction_is_kept_before_the_page_says_so(visit: Open, service: Service) -> None:
+    page = visit(service.address)
+    write(page, 7)
+    with page.expect_response(lambda r: "/v1/predict" in r.url and "store" not in r.url) as said:
+        settle(page)
+    prediction = said.value.json()["id"]
+    page.get_by_role("button", name="This is not a 7").click()
+    page.get_by_role("group", name="It is a").get_by_role("button", name="1").click()
+    page.wait_for_selector("#thanks:has-text('✓')")
+    found = service.store.find(prediction)
+    assert found is not None and found.suggestion == 1
+
+
+@pytest.mark.parametrize("digit", [3, 7])
+def test_a_photograph_is_read(visit: Open, service: Service, digit: int) -> None:
+    content = io.BytesIO()
+    photograph(digit, seed=digit).save(content, "JPEG", quality=88)
+    page = visit(service.address)
+    picture = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": content.getvalue()}
+    page.locator("#file").set_input_files(picture)
+    assert settle(page) == digit
+    assert "photo.jpg" in str(page.locator("#paper-state").text_content())
+
+
+def test_a_file_that_is_no_picture_is_refused_in_words(visit: Open, service: Service) -> None:
+    page = visit(service.address)
+    picture = {"name": "notes.png", "mimeType": "image/png", "buffer": b"no picture"}
+    page.locator("#file").set_input_files(picture)
+    page.wait_for_selector("#notice:visible")
+    assert "notes.png" in str(page.locator("#notice-text").text_content())
+    write(page, 0)
+    assert settle(page) == 0
+    assert page.locator("#notice").is_hidden()
+
+
+def test_undo_brings_back_what_was_cleared(visit: Open, service: Service) -> None:
+    page = visit(service.address)
+    write(page, 3)
+    assert settle(page) == 3
+    page.keyboard.press("Delete")
+    assert page.locator("#verdict").get_attribute("data-state") == "empty"
+    assert page.locator("#paper-state").text_content() == "The paper is empty."
+    page.keyboard.press("Control+z")
+    started = time.monotonic()
+    page.wait_for_selector("#verdict[data-state=answered]")
+    assert time.monotonic() - started < 5
+    assert page.locator("#digit").text_content() == "3"

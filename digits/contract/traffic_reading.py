@@ -76,9 +76,19 @@ class Reading(Access):
             yield [_row(each) for each in found]
             after = found[-1].number
 
-    def corrections(self, *, after: int = 0, chunk: int = CHUNK) -> Iterator[list[Correction]]:
-        """Give the corrections with a greater number, all that were made, the oldest first."""
+    def corrections(
+        self, *, of: str | None = None, after: int = 0, chunk: int = CHUNK
+    ) -> Iterator[list[Correction]]:
+        """Give all corrections that were made, the oldest first, some at a time.
+
+        Args:
+            of: id of the prediction; None: of any.
+            after: number of the last one known.
+            chunk: most of one list.
+        """
         query = select(corrections).order_by(corrections.c.number).limit(chunk)
+        if of is not None:
+            query = query.where(corrections.c.prediction == of)
         while True:
             with self._transaction() as connection:
                 found = connection.execute(query.where(corrections.c.number > after)).all()

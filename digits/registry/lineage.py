@@ -11,9 +11,15 @@ DATA = "data"  # of which only a digest is on record
 SWEEP = "sweep"
 TRAINING = "training run"
 VERSION = "model version"
+DEPLOYMENT, PREDICTION, CORRECTION = "deployment", "prediction", "correction"
 RUN = "run"  # of a task that has no kind of its own
 #: what a task's run is called that is about a model
 KINDS = {"evaluate": "evaluation", "explain": "explanation", "promote": "decision"}
+#: task -> what is said of a version that it was not done with
+STUDIES = {
+    "evaluate": "no evaluation on record (task=evaluate)",
+    "promote": "no decision of the gate on record (task=promote)",
+}
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,8 @@ class Node:
 
     Attributes:
         kind: one of the names above.
-        id: data digest (sha256, hex), run id, or ``<model>/<number>``.
+        id: data digest (sha256, hex), run id, ``<model>/<number>``, or id of a prediction; of a
+            deployment with one model version ``<deployment>@<model>/<number>``.
         facts: what is on record of it, ready for JSON.
         lacks: what is not, each in words.
     """

@@ -66,6 +66,11 @@ class Records:
                     raise
                 return None
 
+    def named(self, about: str) -> ModelVersion | None:
+        """Return the model version ``<name>/<number>``."""
+        name, _, number = about.rpartition("/")
+        return self.version(name, number) if name and number.isdecimal() else None
+
     def digest(self, beginning: str) -> str | None:
         """Return the digest that begins so, of data that is kept or that a run has used.
 

@@ -1,7 +1,7 @@
 """Walk the store from one thing to all that it came from and all that came of it.
 
-A kind of thing is two methods: ``_before_*`` adds it below what it came from, ``_after_*`` adds
-what came of it. Only the tracking store is read.
+A kind of thing is two methods: ``before_*`` adds it below what it came from, ``after_*`` adds what
+came of it. Only the tracking store is read, and the traffic store where there is one.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from mlflow.entities import Run as RecordedRun
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from digits.contract.prediction import Stored
+from digits.contract.traffic import TrafficStore
 from digits.data.version import FEWEST, VERSION_TAG
 from digits.data.versions import Versions
 from digits.errors import RegistryError
 from digits.registry.find import RUN_ID
-from digits.registry.lineage import Lineage
+from digits.registry.lineage import STUDIES, Lineage
 from digits.registry.lineage_nodes import (
     data_node,
     lost_run_node,
@@ -28,6 +30,7 @@ from digits.registry.lineage_nodes import (
     version_node,
 )
 from digits.registry.lineage_records import DATA_TAG, NAME_TAG, Records, run_id_of
+from digits.registry.lineage_traffic import TrafficWalk
 from digits.tracking.store import Tracking
 
 TASK_TAG = "digits.task"
@@ -35,53 +38,60 @@ OF_VERSION_TAG = "digits.model_version"
 OF_RUN_TAG = "digits.model_run_id"
 REPRODUCES_TAG = "digits.reproduces"
 DIGEST = re.compile(rf"[0-9a-f]{{{FEWEST},64}}")
-#: task -> what is said of a version that it was not done with
-STUDIES = {
-    "evaluate": "no evaluation on record (task=evaluate)",
-    "promote": "no decision of the gate on record (task=promote)",
-}
 
 
-def lineage(tracking: Tracking, versions: Versions, wanted: str, *, name: str) -> Lineage:
+def lineage(
+    tracking: Tracking,
+    versions: Versions,
+    wanted: str,
+    *,
+    name: str,
+    traffic: TrafficStore | None = None,
+) -> Lineage:
     """Return the lineage of what ``wanted`` names.
 
     Args:
         tracking: where runs and models are recorded.
         versions: where data is kept.
-        wanted: alias or number of a model version, run id, run or bundle folder, digest of data
-            or the beginning of one.
+        wanted: alias or number of a model version, run id, run or bundle folder, id of a
+            prediction, digest of data or the beginning of one.
         name: the registered model.
+        traffic: where predictions are kept, if there are any.
 
     Raises:
-        RegistryError: nothing in the store has this name.
-        TrackingError: the store does not answer.
+        RegistryError: nothing in the stores has this name.
+        TrackingError: the tracking store does not answer.
+        TrafficError: the traffic store does not answer.
     """
-    return _Walk(Records(tracking, versions), name).of(wanted)
+    return _Walk(Records(tracking, versions), name, traffic).of(wanted)
 
 
 class _Walk:
-    def __init__(self, records: Records, name: str) -> None:
+    def __init__(self, records: Records, name: str, traffic: TrafficStore | None) -> None:
         self.records = records
         self.name = name
         self.found = Lineage("")
+        self.traffic = TrafficWalk(traffic, self.found)
 
     def of(self, wanted: str) -> Lineage:
         folder = Path(wanted).expanduser()
         if wanted and not wanted.isdecimal() and folder.is_dir():
             wanted = run_id_of(folder)
         number = self.records.aliases(self.name).get(wanted, wanted)
-        if number.isdecimal() and (entry := self.records.version(self.name, number)):
+        if entry := self.records.named(f"{self.name}/{number}"):
             self._of_version(entry)
         elif RUN_ID.fullmatch(wanted) and (run := self.records.run(wanted)):
             self._of_run(run)
         elif DIGEST.fullmatch(wanted) and (digest := self.records.digest(wanted)):
             self._of_data(digest)
+        elif RUN_ID.fullmatch(wanted) and (stored := self.traffic.prediction(wanted)):
+            self._of_prediction(stored)
         else:
             raise RegistryError(
                 f"of: {wanted or repr(wanted)} is no version of {self.name}, no run and no data "
-                f"digest that the store {self.records.tracking.uri} knows. Name an alias, a "
-                f"version's number, a run's id or folder, or the first {FEWEST} or more characters "
-                f"of a data digest"
+                f"that the store {self.records.tracking.uri} knows, and no prediction "
+                f"{self.traffic.place}. Name an alias, a version's number, the id of a run or "
+                f"prediction, a run's folder, or the first {FEWEST} characters of a data digest"
             )
         return self.found
 
@@ -113,6 +123,13 @@ class _Walk:
         self.found.subject = digest
         self._before_data(digest)
         self._after_data(digest)
+
+    def _of_prediction(self, stored: Stored) -> None:
+        self.found.subject = stored.prediction.id
+        if (entry := self.records.named(stored.prediction.version)) is not None:
+            self._before_version(entry)
+        self.traffic.before_prediction(stored)
+        self.traffic.after_prediction(stored.prediction.id)
 
     # Data.
 
@@ -180,8 +197,7 @@ class _Walk:
         """Add what is about a model (an evaluation, a decision) below model and data."""
         tags = run.data.tags
         about = tags.get(OF_VERSION_TAG, "")
-        name, _, number = about.rpartition("/")
-        entry = self.records.version(name, number) if about else None
+        entry = self.records.named(about)
         origin = self.records.run(tags[OF_RUN_TAG]) if OF_RUN_TAG in tags else None
         if entry is not None:
             self._before_version(entry)
@@ -214,6 +230,7 @@ class _Walk:
         about = version_id(entry)
         for study in self.records.where(OF_VERSION_TAG, about):
             self.found.add(run_node(study), after=about)
+        self.traffic.after_version(about)
 
     def _add_version(self, entry: ModelVersion, *, after: str | None) -> None:
         held = self.records.aliases(entry.name)

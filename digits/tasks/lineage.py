@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 
 from mlflow import MlflowClient
 
 from digits.contract.files import write_atomically
+from digits.contract.traffic import TrafficStore
 from digits.data.versions import Versions
 from digits.promotion import champion
 from digits.registry import lineage_walk
@@ -30,23 +33,30 @@ def lineage(
     tracking: Tracking,
     versions: Versions,
     registered_name: RegisteredName = "digits",
+    traffic_url: str | None = None,
     as_json: bool = False,
 ) -> None:
-    """Show the whole chain that something belongs to; nothing but the tracking store is read.
+    """Show the whole chain that something belongs to; only tracking and traffic store are read.
 
     Args:
         record: the job's folder and configuration.
-        of: alias or number of a model version, run id, run folder, or digest of data.
+        of: alias or number of a model version, run id, run folder, digest of data, or id of a
+            prediction.
         tracking: where runs and models are recorded.
         versions: where data is kept.
         registered_name: the registered model.
+        traffic_url: where served predictions are kept; nothing needs to be there.
         as_json: print the JSON instead of the tree.
 
     Raises:
         RegistryError: the store knows nothing of this name.
         TrackingError: the store does not answer.
+        TrafficError: the traffic store does not answer.
     """
-    found = lineage_walk.lineage(tracking, versions, str(of), name=registered_name)
+    with served(traffic_url) as traffic:
+        found = lineage_walk.lineage(
+            tracking, versions, str(of), name=registered_name, traffic=traffic
+        )
     add_moves(found, tracking.client())
     text = json.dumps(found.to_dict(), indent=2, ensure_ascii=False) + "\n"
     file = record.folder / LINEAGE_FILE
@@ -56,6 +66,17 @@ def lineage(
     else:
         typed = commands.same(record, commands.FIRST_DATA)
         lineage_tree.show(found, file, [each for each in typed if each.startswith(PLACES)])
+
+
+@contextmanager
+def served(url: str | None) -> Iterator[TrafficStore | None]:
+    """Open the traffic store; None where there is none, and none is made."""
+    store = TrafficStore(url) if url is not None else None
+    try:
+        yield store if store is not None and store.exists() else None
+    finally:
+        if store is not None:
+            store.close()
 
 
 def add_moves(found: Lineage, client: MlflowClient) -> None:

@@ -10,7 +10,17 @@ from rich.markup import escape
 from rich.tree import Tree
 
 from digits.data.version import shown
-from digits.registry.lineage import KINDS, SWEEP, TRAINING, VERSION, Lineage, Node
+from digits.registry.lineage import (
+    CORRECTION,
+    DEPLOYMENT,
+    KINDS,
+    PREDICTION,
+    SWEEP,
+    TRAINING,
+    VERSION,
+    Lineage,
+    Node,
+)
 from digits.tasks import commands
 from digits.tasks.data_summary import short
 from digits.tasks.screen import show_next, standard_output
@@ -65,6 +75,10 @@ def _head(node: Node) -> str:
     if node.kind == VERSION:
         name, _, number = node.id.rpartition("/")
         return f"[bold]{node.kind}[/bold] {escape(name)} {number}"
+    if node.kind == DEPLOYMENT:
+        return f"[bold]{node.kind}[/bold] {escape(node.facts['deployment'])}"
+    if node.kind == CORRECTION:
+        return f"[bold]{node.kind}[/bold]"
     named = shown(node.id) if node.kind.endswith("data") else node.id
     return f"[bold]{node.kind}[/bold] {escape(named)}"
 
@@ -132,6 +146,31 @@ def _move(facts: Mapping[str, Any]) -> list[str]:
     return [f"champion: version {after}, " + (f"was version {before}" if before else "the first")]
 
 
+def _deployment(facts: Mapping[str, Any]) -> list[str]:
+    since = facts["first"][:16].replace("T", " ") if "first" in facts else ""
+    count = facts.get("predictions", 0)
+    return [
+        " on ".join(str(facts[name]) for name in ("kind", "host") if name in facts),
+        f"{count:,} prediction{'' if count == 1 else 's'}" if count else "",
+        f"since {since}" if since else "",
+    ]
+
+
+def _prediction(facts: Mapping[str, Any]) -> list[str]:
+    return [
+        facts["time"][:19].replace("T", " "),
+        f"answered {facts['digit']} ({facts['confidence']:.1%})",
+        "and took it for no digit" if facts["is_digit"] is False else "",
+        f"key {facts['key']}" if facts["key"] else "",
+        f"through {facts['source']}",
+    ]
+
+
+def _correction(facts: Mapping[str, Any]) -> list[str]:
+    when = facts["time"][:19].replace("T", " ")
+    return [when, f"{facts['label']} suggested through {facts['origin']}"]
+
+
 def _percent(facts: Mapping[str, Any], metric: str, name: str) -> str:
     value = facts.get("metrics", {}).get(metric)
     return "" if value is None else f"{name} {value:.2%}".strip()
@@ -141,6 +180,9 @@ WORDS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     SWEEP: _sweep,
     TRAINING: _training,
     VERSION: _version,
+    DEPLOYMENT: _deployment,
+    PREDICTION: _prediction,
+    CORRECTION: _correction,
     KINDS["evaluate"]: _evaluation,
     KINDS["promote"]: _decision,
     "promotion": _move,

@@ -11,15 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from digits.contract.prediction import Deployment, new_id
+from digits.contract.traffic import TrafficStore
 from digits.data.raw import Raw
 from digits.data.version import Made
 from digits.data.versions import Versions
-from digits.errors import RegistryError
+from digits.errors import RegistryError, TrafficError
 from digits.promotion import champion
 from digits.registry.lineage_walk import lineage
 from digits.registry.versions import Version, register
 from digits.tasks.lineage import lineage as task
 from digits.tracking.store import Tracking
+from tests.integration.traffic import prediction
 
 ROOT = Path(__file__).resolve().parents[2]
 MADE = {"commit": "c" * 40, "config_digest": "d" * 64}
@@ -209,6 +212,85 @@ def test_unknown_name_is_refused(registered, of, wanted):
 def test_folder_that_is_of_no_run_is_refused(of, tmp_path):
     with pytest.raises(RegistryError, match="neither the folder of a run"):
         of(str(tmp_path))
+
+
+@pytest.fixture
+def traffic(tmp_path):
+    """A traffic store with two deployments: version 1, later also an unregistered model."""
+    store = TrafficStore(f"sqlite:///{tmp_path}/traffic.db")
+    store.deploy(Deployment("first", 1.7e9, "local", "desk", "digits/1", "5e" * 32))
+    rows = [prediction(version="digits/1", deployment="first") for _ in range(3)]
+    rows += [prediction(version="0" * 12, deployment="second")]
+    store.write(rows)
+    yield store
+    store.close()
+
+
+def test_prediction_is_walked_back_to_pixels_and_config(
+    kept, registered, tracking, versions, traffic, raw, digits
+):
+    asked = traffic.recent(4)[0].prediction
+    traffic.correct(asked.id, 8, origin="page")
+    found = lineage(tracking, versions, asked.id, name="digits", traffic=traffic)
+    assert found.subject == asked.id
+    kinds = ["raw data", "preprocessed data", "training run", "model version", "deployment"]
+    ids = [raw.digest, digits.digest, registered, "digits/1", "first@digits/1", asked.id]
+    (node,) = found.roots()
+    for kind, identifier in zip([*kinds, "prediction"], ids, strict=True):
+        assert (node.kind, node.id) == (kind, identifier)
+        (node,) = found.after(node.id)
+    assert (node.kind, node.facts["label"], node.facts["origin"]) == ("correction", 8, "page")
+    facts = found.nodes[asked.id].facts
+    assert (facts["digit"], facts["version"], facts["suggestion"]) == (3, "digits/1", 8)
+    assert len(facts["probabilities"]) == 10
+    assert "pixels" not in facts
+    deployment = found.nodes["first@digits/1"].facts
+    assert (deployment["host"], deployment["predictions"]) == ("desk", 3)
+
+
+def test_version_shows_where_it_has_answered(registered, tracking, versions, traffic):
+    found = lineage(tracking, versions, "challenger", name="digits", traffic=traffic)
+    assert [node.id for node in found.after("digits/1")] == ["first@digits/1"]
+    assert found.nodes["first@digits/1"].facts["predictions"] == 3
+
+
+def test_prediction_of_a_model_that_is_not_registered(registered, tracking, versions, traffic):
+    asked = traffic.recent(1)[0].prediction
+    found = lineage(tracking, versions, asked.id, name="digits", traffic=traffic)
+    assert chain(found) == [("deployment", [("prediction", [])])]
+    assert found.nodes[f"second@{'0' * 12}"].lacks == (
+        "who started it, and where, is not on record",
+        f"the model that answered is not registered: {'0' * 12}",
+    )
+
+
+def test_tree_tells_a_prediction_without_its_pixels(
+    registered, tracking, versions, traffic, record, capsys
+):
+    asked = traffic.recent(4)[0].prediction
+    traffic.correct(asked.id, 8, origin="page")
+    url = traffic.name
+    task(record, of=asked.id, tracking=tracking, versions=versions, traffic_url=url)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "deployment first local on desk 3 predictions" in shown
+    assert f"prediction {asked.id}" in shown
+    assert "answered 3 (75.0%)" in shown
+    assert "8 suggested through page" in shown
+    written = (record.folder / "lineage.json").read_text()
+    assert "pixels" not in written
+
+
+def test_traffic_store_that_is_not_there_is_neither_made_nor_missed(
+    registered, tracking, versions, record, tmp_path
+):
+    url = f"sqlite:///{tmp_path}/none/traffic.db"
+    task(record, of="1", tracking=tracking, versions=versions, traffic_url=url)
+    assert not (tmp_path / "none").exists()
+    with pytest.raises(RegistryError, match="no prediction \\(there is no traffic store\\)"):
+        task(record, of=new_id(), tracking=tracking, versions=versions, traffic_url=url)
+    url = "postgresql://anna:s3cret@127.0.0.1:9/x"
+    with pytest.raises(TrafficError, match="anna:\\*\\*\\*@"):
+        task(record, of="1", tracking=tracking, versions=versions, traffic_url=url)
 
 
 def test_command_loads_no_torch_and_asks_nobody(registered, store, tmp_path):

@@ -12,6 +12,7 @@ import serving.api
 FILES = sorted(each for each in serving.api.PAGE.rglob("*") if each.is_file())
 TEXTS = [each for each in FILES if each.suffix != ".ico"]
 HTML = (serving.api.PAGE / "index.html").read_text(encoding="utf-8")
+API = (serving.api.PAGE / "api.html").read_text(encoding="utf-8")
 
 
 def test_it_is_small() -> None:
@@ -36,8 +37,9 @@ def test_nothing_comes_from_elsewhere(file: Path) -> None:
 
 
 def test_nothing_is_inline() -> None:
-    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", HTML)
-    assert re.findall(r"<script(?![^>]*\ssrc=)", HTML) == []
+    for page in (HTML, API):
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", page)
+        assert re.findall(r"<script(?![^>]*\ssrc=)", page) == []
 
 
 def test_every_reference_to_an_element_has_one() -> None:

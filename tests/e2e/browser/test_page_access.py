@@ -98,9 +98,10 @@ def test_the_keyboard_alone_does_everything(visit: Open, service: Service) -> No
     _tab_to(page, ".bar:nth-child(3)")
     _press(page, "Enter")
     page.wait_for_selector("#why-title:has-text('Why a 2?')")
+    page.wait_for_selector("#heat[aria-label^='Integrated gradients for 2']")
     _tab_to(page, "#methods input")
     _press(page, "r")
-    page.wait_for_selector("#heat[aria-label^='Integrated gradients for 2']")
+    page.wait_for_selector("#heat[aria-label^='Saliency for 2']")
     _press(page, "Control+z")
     assert page.locator("#paper-state").text_content() == "The paper is empty."
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from digits.errors import ConfigError, Finding
 
@@ -63,10 +64,12 @@ class Traffic(_Block):
     """What is kept of the predictions that are given.
 
     Attributes:
-        url: of the database, SQLite or PostgreSQL; null keeps nothing.
+        url: of the database, SQLite or PostgreSQL, without a password (libpq reads it from
+            ``PGPASSWORD``); null keeps nothing.
         images: whether the pixels are kept too.
         queue: predictions that wait to be written; more are answered and not kept.
-        flush_seconds: longest wait until they are written.
+        flush_seconds: longest wait until they are written: the predictions of this time and of one
+            commit are lost at ``kill -9``.
         max_days: older predictions are deleted; null keeps them.
         max_bytes: the oldest are deleted above this size; null: any size.
     """
@@ -77,6 +80,17 @@ class Traffic(_Block):
     flush_seconds: Positive = 0.2
     max_days: Positive | None = 30.0
     max_bytes: Count | None = 1024**3
+
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        if not url.startswith(("sqlite:///", "postgresql://")):
+            raise ValueError("write sqlite:///<path> or postgresql://<user>@<host>/<database>")
+        if re.search("://[^/]*:[^/]*@", url):
+            raise ValueError("leave the password out; the environment has it, as PGPASSWORD")
+        return url
 
 
 class Challenger(_Block):

@@ -53,7 +53,7 @@ class Postgres:
         return self._address(name)
 
     def _address(self, name: str) -> str:
-        return f"postgresql://{USER}:s3cret@127.0.0.1:{self.port}/{name}"
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}"
 
     def _run(self, name: str, *arguments: str) -> None:
         command = [*self._as, program(name), "-D", str(self.folder / "data"), *arguments]

@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 
 from digits.contract.prediction import issued, new_id
 from digits.contract.traffic import DAY, TrafficStore
+from digits.errors import ConfigError
 from serving.errors import RequestError
 from serving.feedback import feedback
+from serving.settings import Settings
 from tests.integration.traffic import prediction, recorder, stored
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -273,14 +275,13 @@ def test_label_that_is_no_digit_is_refused(start, label):
 
 
 def test_store_that_does_not_answer_is_told_without_its_place(start, caplog):
-    taken = start("postgresql://nobody:s3cret@127.0.0.1:9/none")
+    taken = start("postgresql://nobody@127.0.0.1:9/none")
     row = prediction(id=new_id())
     with pytest.raises(RequestError, match="cannot be written now; try again") as caught:
         correct(taken, row.id, 2)
     assert caught.value.status == 503
     assert caught.value.headers == {"Retry-After": "1"}
     assert "127.0.0.1" in caplog.text
-    assert "s3cret" not in caplog.text
 
 
 def test_waiting_correction_leaves_the_event_loop_free(start, store):
@@ -302,6 +303,21 @@ def test_waiting_correction_leaves_the_event_loop_free(start, store):
     gc.enable()
     longest = sorted(after - before for before, after in pairwise(ticks))
     assert longest[int(0.98 * len(longest))] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("traffic.db", "write sqlite:///"),
+        ("mysql://host/traffic", "write sqlite:///"),
+        ("postgresql://anna:s3cret@host/traffic", "as PGPASSWORD"),
+    ],
+)
+def test_wrong_address_is_refused_before_the_service_starts(url, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        Settings.of({"pointer": "model", "traffic": {"url": url}})
+    assert "serving.traffic.url" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_ids_are_of_their_time_and_in_its_order():

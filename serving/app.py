@@ -27,6 +27,7 @@ from serving.predict import Predictor  # noqa: E402
 from serving.sagemaker import Invocations  # noqa: E402
 from serving.settings import Settings, api_keys  # noqa: E402
 from serving.threads import Threads  # noqa: E402
+from serving.traces import Traces  # noqa: E402
 
 if TYPE_CHECKING:
     from serving.recorder import Recorder
@@ -42,6 +43,7 @@ class Service:
         self.metrics = Metrics()
         self.current = Current(settings)
         self.recorder = _recorder(settings)
+        self.traces = _traces(settings)
         self.threads = Threads(settings.limits.request_seconds)
         self.predictor = Predictor(
             self.current,
@@ -72,6 +74,8 @@ class Service:
             await asyncio.to_thread(self.current.stop)
             if self.recorder is not None:
                 await asyncio.to_thread(self.recorder.close, self.settings.limits.drain_seconds)
+            if self.traces is not None:
+                await asyncio.to_thread(self.traces.close)
             logs.event("stopped")
 
     def parts(self) -> api.Parts:
@@ -159,7 +163,12 @@ def create_app(settings: Settings | None = None) -> App:
         guard=Guard(api_keys(), rate=settings.limits.rate, burst=settings.limits.burst),
         metrics=service.metrics,
         journal=logs.Journal(settings.log.requests),
+        traces=service.traces,
     )
+
+
+def _traces(settings: Settings) -> Traces | None:
+    return Traces(settings.otlp, deployment=settings.deployment) if settings.otlp else None
 
 
 def _recorder(settings: Settings) -> Recorder | None:

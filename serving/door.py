@@ -28,6 +28,7 @@ from serving.guard import Guard
 from serving.logs import Journal
 from serving.metrics import Metrics
 from serving.settings import Limits
+from serving.traces import Traces
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 FAULT = "digits.fault"  # in the scope: an exception after which there was an answer all the same
@@ -53,6 +54,7 @@ class Door:
         guard: turns requests away.
         metrics: counts and times each request.
         journal: writes down those that it is told to.
+        traces: sends a span of each.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Door:
         guard: Guard,
         metrics: Metrics,
         journal: Journal,
+        traces: Traces | None = None,
     ) -> None:
         self._app = app
         self._hot = hot
@@ -71,6 +74,7 @@ class Door:
         self._guard = guard
         self._metrics = metrics
         self._journal = journal
+        self._traces = traces
         self.in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,6 +107,9 @@ class Door:
             route = scope["path"] if scope["path"] in self._hot else _route(scope)
             self._metrics.request(route, status, seconds)
             self._journal.request(scope, route, status, seconds, request_id, error)
+            if self._traces is not None:
+                method = scope["method"]
+                self._traces.request(method, route, status, seconds, request_id, headers)
 
     async def _serve(
         self,

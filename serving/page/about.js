@@ -27,5 +27,8 @@ export async function tellOf(version = undefined) {
   byId("about-version").textContent = `Model ${model.version}`;
   byId("about-facts").textContent = `${model.parameters.toLocaleString("en")} weights, made ${created}`;
   byId("about-data").textContent = `Learned from ${description.replace(/\.$/, "")}.${scans}`;
+  byId("about-kept").textContent = model.images_kept
+    ? "What you write is kept, so that a model can learn from it."
+    : "What you write is not kept.";
   byId("about").hidden = false;
 }

@@ -35,21 +35,29 @@ export class Latest {
   async #turn() {
     if (this.#busy) return;
     this.#busy = true;
-    while (this.#next) {
-      const job = this.#next;
-      this.#next = null;
-      const wait = await this.#run(job);
-      if (!wait) continue;
-      this.#next ??= job;
-      await new Promise((done) => {
-        const timer = setTimeout(done, wait * 1000);
-        this.#wake = () => {
-          clearTimeout(timer);
-          done();
-        };
-      });
-      this.#wake = null;
+    try {
+      while (this.#next) {
+        const job = this.#next;
+        this.#next = null;
+        const wait = await this.#run(job);
+        if (wait) {
+          this.#next ??= job;
+          await this.#hold(wait);
+        }
+      }
+    } finally {
+      this.#busy = false;
     }
-    this.#busy = false;
+  }
+
+  #hold(seconds) {
+    return new Promise((done) => {
+      const timer = setTimeout(() => this.#wake(), seconds * 1000);
+      this.#wake = () => {
+        clearTimeout(timer);
+        this.#wake = null;
+        done();
+      };
+    });
   }
 }

@@ -58,7 +58,6 @@ async function attempt(job, work) {
     if (!(refusal instanceof Refusal)) throw refusal;
     job.tries = (job.tries ?? 0) + 1;
     const wait = refusal.wait && Math.min(60, Math.max(refusal.wait, 2 ** job.tries / 2));
-    answer.wait("No answer yet", "It stays on the paper.");
     if (refusal.status === 401) askForKey();
     else if (work === tellWhy && !wait) why.fail(refusal.message);
     else {
@@ -74,6 +73,7 @@ function notify(text, { wait = null, again = false } = {}) {
   byId("notice").hidden = text === null;
   byId("notice-text").textContent = wait ? `${text} Trying again in ${Math.ceil(wait)} s.` : text;
   byId("again").hidden = !again;
+  if (text !== null && !paper.isEmpty) answer.wait("No answer yet", "It stays on the paper.");
 }
 
 /** Say which model answers. */
@@ -83,6 +83,7 @@ function introduce(version) {
 
 function askForKey() {
   notify(null);
+  if (!paper.isEmpty) answer.wait("No answer yet", "It stays on the paper.");
   const form = byId("key-form");
   if (!form.hidden) return;
   byId("key-label").textContent = byId("key").value

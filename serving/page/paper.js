@@ -13,6 +13,7 @@ export class Paper extends EventTarget {
   #sheet = BLANK; // never changed, only replaced
   #past = [];
   #stroke = null;
+  #pointer = null; // that draws; a palm beside it does not
   #nib = { x: 0.5, y: 0.5 };
 
   constructor(root, canvas, nib) {
@@ -20,7 +21,7 @@ export class Paper extends EventTarget {
     Object.assign(this, { root, canvas, nib });
     root.addEventListener("pointerdown", (event) => this.#down(event));
     root.addEventListener("pointermove", (event) => this.#move(event));
-    for (const end of ["pointerup", "pointercancel"]) root.addEventListener(end, () => this.#lift());
+    for (const end of ["pointerup", "pointercancel"]) root.addEventListener(end, (event) => this.#up(event));
     root.addEventListener("keydown", (event) => this.#typed(event));
     root.addEventListener("blur", () => {
       this.#lift();
@@ -125,20 +126,27 @@ export class Paper extends EventTarget {
   }
 
   #down(event) {
-    if (event.button !== 0 || !event.isPrimary) return;
+    if (event.button !== 0 || !event.isPrimary || this.#stroke) return;
     this.root.focus({ preventScroll: true });
     event.preventDefault();
     this.root.setPointerCapture(event.pointerId);
+    this.#pointer = event.pointerId;
     this.root.classList.remove("keyed");
     this.root.classList.add("pointed");
     this.#begin(this.#point(event));
   }
 
   #move(event) {
-    if (!this.#stroke || !event.isPrimary || !this.root.hasPointerCapture(event.pointerId)) return;
+    if (!this.#stroke || event.pointerId !== this.#pointer) return;
     const events = event.getCoalescedEvents?.() ?? [];
     for (const each of events.length ? events : [event]) this.#stroke.push(this.#point(each));
     this.#changed(true);
+  }
+
+  #up(event) {
+    if (event.pointerId !== this.#pointer) return;
+    this.#pointer = null;
+    this.#lift();
   }
 
   #point(event) {

@@ -68,6 +68,7 @@ def test_readings_while_drawing_come_one_by_one_and_only_the_last_is_kept(
 
 def test_a_correction_is_kept_before_the_page_says_so(visit: Open, service: Service) -> None:
     page = visit(service.address)
+    assert "is kept" in str(page.locator("#about-kept").text_content())
     write(page, 7)
     with page.expect_response(lambda r: "/v1/predict" in r.url and "store" not in r.url) as said:
         settle(page)

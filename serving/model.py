@@ -10,8 +10,11 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from digits.contract.manifest import ONNX, Manifest, verify
+from digits.contract.manifest import GRADIENT, NEIGHBOURS, ONNX, Manifest, verify
 from digits.errors import RegistryError
+from serving.errors import RequestError
+from serving.explanations import Explainer, Explanation, Method
+from serving.neighbours import Neighbour, Neighbours
 
 ERRORS_ONLY = 3  # ONNX Runtime's log level
 
@@ -56,8 +59,13 @@ class ServedModel:
         self.version = version or self.manifest.files[ONNX][:12]
         self.preprocess = self.manifest.preprocess()
         self._threads = threads
-        self._session = self.session(ONNX)
+        self._logits = self.session(ONNX)
         self._temperature = np.float32(self.manifest.temperature or 1.0)
+        files = self.manifest.files
+        self._explainer = (
+            Explainer(self.session(GRADIENT), self.logits) if GRADIENT in files else None
+        )
+        self._neighbours = Neighbours(folder / NEIGHBOURS) if NEIGHBOURS in files else None
 
     def session(self, name: str) -> onnxruntime.InferenceSession:
         """Load one of the bundle's graphs."""
@@ -83,18 +91,55 @@ class ServedModel:
 
     def predict(self, images: Images) -> Answers:
         """Answer images uint8 ``[N, 28, 28]``, ink high on 0."""
-        logits = self._session.run(None, {"pixels": images})[0]
-        return Answers(_softmax(logits / self._temperature), None)
+        return Answers(_softmax(self.logits(images) / self._temperature), None)
 
-    def dry_run(self) -> None:
-        """Answer one image, so that the first request does not wait and is not the first to fail.
+    def logits(self, images: Images) -> NDArray[np.float32]:
+        """Return what the network itself says, float32 ``[N, 10]``."""
+        logits: NDArray[np.float32] = self._logits.run(None, {"pixels": images})[0]
+        return logits
+
+    def explain(self, image: Images, method: Method, target: int) -> Explanation:
+        """Say how much each pixel of an image uint8 ``[28, 28]`` speaks for ``target``.
 
         Raises:
-            RegistryError: the answer is none.
+            RequestError: the bundle lacks what that takes.
         """
-        probabilities = self.predict(np.zeros((1, 28, 28), np.uint8)).probabilities
+        if self._explainer is None:
+            raise self._lacks(GRADIENT)
+        return self._explainer(image, method, target)
+
+    def nearest(self, image: Images, count: int) -> list[Neighbour]:
+        """Return the training digits most like an image uint8 ``[28, 28]``, the nearest first.
+
+        Raises:
+            RequestError: the bundle lacks what that takes.
+        """
+        if not count:
+            return []
+        if self._explainer is None or self._neighbours is None:
+            raise self._lacks(NEIGHBOURS)
+        return self._neighbours.nearest(self._explainer.embed(image), count)
+
+    def _lacks(self, part: str) -> RequestError:
+        message = f"{self.version} cannot do that: its bundle lacks {part}; train a new version"
+        return RequestError(501, "lacking", message)
+
+    def dry_run(self) -> None:
+        """Answer the digit that the bundle brings along; a bundle without one, a blank page.
+
+        Raises:
+            RegistryError: the answer is none, or another one.
+        """
+        known = self.manifest.dry_run
+        image = np.zeros((28, 28), np.uint8) if known is None else known.image
+        probabilities = self.predict(image[None]).probabilities
         if probabilities.shape != (1, 10) or not np.isfinite(probabilities).all():
             raise RegistryError(f"{self.folder}: the model gives no probabilities of ten digits")
+        if known is not None and (found := int(probabilities[0].argmax())) != known.label:
+            raise RegistryError(
+                f"{self.folder}: the model answers {found} to the digit in its bundle, which is a "
+                f"{known.label}"
+            )
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,17 +3,28 @@
 A bundle is a folder: ``model.onnx``, ``weights.safetensors``, ``config.yaml`` (what it was trained
 with) and ``manifest.json``, beside MLflow's own description files. The manifest names every file
 that belongs to the model with its sha256. Parts that are optional are absent from older bundles; a
-reader says what is lacking and goes on.
+reader says what is lacking and goes on:
+
+- ``answer.onnx``, ``pixels`` uint8 ``[N, 28, 28]`` -> ``probabilities`` float32 ``[N, 10]``,
+  calibrated, and ``novelty`` float32 ``[N]``, higher for what is no digit (:class:`Abstention`);
+- ``gradient.onnx``, ``pixels`` float32 ``[N, 28, 28]`` in 0..255 and ``target`` int64 ``[N]`` ->
+  ``gradient`` float32 ``[N, 28, 28]`` of the target's logit per grey level, ``logits`` float32
+  ``[N, 10]``, and ``embedding`` float32 ``[N, E]``, close for images that are alike to the model;
+- ``neighbours.npz``, training digits: ``images`` uint8 ``[M, 28, 28]``, ``labels`` int64 ``[M]``
+  and their ``embeddings`` float32 ``[M, E]``.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Base64Bytes, BaseModel, ConfigDict, ValidationError
 
 from digits.contract.files import write_atomically
 from digits.contract.preprocessing import Preprocessing
@@ -24,10 +35,52 @@ MANIFEST = "manifest.json"
 ONNX = "model.onnx"
 WEIGHTS = "weights.safetensors"
 CONFIG = "config.yaml"
+ANSWER = "answer.onnx"
+GRADIENT = "gradient.onnx"
+NEIGHBOURS = "neighbours.npz"
+OPTIONAL_FILES = (ANSWER, GRADIENT, NEIGHBOURS)
 
 
 class _Schema(BaseModel):
     schema_version: int
+
+
+class Abstention(BaseModel):
+    """When the model says that an image is no digit at all.
+
+    Attributes:
+        threshold: an image of a larger ``novelty`` is none.
+        refused: share of the held-out digits that it takes for none, in 0..1.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    threshold: float
+    refused: float
+
+
+class DryRun(BaseModel):
+    """A digit that the model answers rightly: whoever loads the bundle can see that it works.
+
+    Attributes:
+        pixels: uint8 ``[28, 28]`` row by row, 784 bytes in base64.
+        label: the right answer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    pixels: Base64Bytes
+    label: int
+
+    @classmethod
+    def of(cls, image: NDArray[np.uint8], label: int) -> Self:
+        """Keep an image uint8 ``[28, 28]`` and its label."""
+        return cls(pixels=base64.b64encode(image.tobytes()), label=label)
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """The digit as uint8 ``[28, 28]``."""
+        return np.frombuffer(self.pixels, np.uint8).reshape(28, 28)
 
 
 class Manifest(BaseModel):
@@ -45,6 +98,8 @@ class Manifest(BaseModel):
         run_id: the tracked run that made it.
         metrics: on the held-out split, in 0..1 where a share.
         temperature: logits are divided by it before the softmax; absent: not calibrated.
+        abstention: when the model gives no answer; absent: it always gives one.
+        dry_run: a digit with its answer; absent: none was answered rightly.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -62,18 +117,21 @@ class Manifest(BaseModel):
     run_id: str
     metrics: dict[str, float] = {}
     temperature: float | None = None
+    abstention: Abstention | None = None
+    dry_run: DryRun | None = None
 
     def preprocess(self) -> Preprocessing:
         """Return the preprocessing that this model was trained behind."""
         return Preprocessing.from_dict(self.preprocessing)
 
     def lacking(self) -> list[str]:
-        """Return the names of the optional parts that this bundle does not have."""
-        return [
+        """Return the names of the optional parts and files that this bundle does not have."""
+        fields = [
             name
             for name, field in type(self).model_fields.items()
             if not field.is_required() and getattr(self, name) == field.default
         ]
+        return fields + [name for name in OPTIONAL_FILES if name not in self.files]
 
     def write(self, folder: Path) -> None:
         """Write ``manifest.json`` atomically; the last file of a bundle to appear."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,7 +20,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from digits.contract.files import appearing, write_atomically
-from digits.contract.manifest import CONFIG, ONNX, SCHEMA_VERSION, WEIGHTS, Manifest, sha256_of
+from digits.contract.manifest import (
+    CONFIG,
+    ONNX,
+    SCHEMA_VERSION,
+    WEIGHTS,
+    Abstention,
+    DryRun,
+    Manifest,
+    sha256_of,
+)
 from digits.contract.preprocessing import Preprocessing
 
 INPUT: dict[str, Any] = {"name": "pixels", "dtype": "uint8", "shape": [-1, 28, 28]}
@@ -43,6 +52,21 @@ class Origin:
     metrics: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a bundle carries besides, for serving; each may be lacking.
+
+    Attributes:
+        files: those of the optional ones that were made.
+        abstention: when the model gives no answer.
+        dry_run: a digit with its answer.
+    """
+
+    files: Sequence[Path] = ()
+    abstention: Abstention | None = None
+    dry_run: DryRun | None = None
+
+
 def write_bundle(
     folder: Path,
     *,
@@ -53,6 +77,7 @@ def write_bundle(
     preprocessing: Preprocessing,
     origin: Origin,
     temperature: float | None = None,
+    parts: Parts | None = None,
 ) -> Manifest:
     """Write the bundle of a trained network to ``folder`` and return its manifest.
 
@@ -66,11 +91,16 @@ def write_bundle(
         preprocessing: what stands between any image and the graph's input.
         origin: lineage and held-out metrics.
         temperature: what its logits are to be divided by; None: not calibrated.
+        parts: what serving needs besides; None: nothing.
     """
+    parts = parts or Parts()
     with appearing(folder) as draft:
         _save_as_mlflow_model(graph, draft, example)
         write_atomically(draft / WEIGHTS, _weights(network))
         write_atomically(draft / CONFIG, config.read_bytes())
+        for part in parts.files:
+            write_atomically(draft / part.name, part.read_bytes())
+        names = [ONNX, WEIGHTS, CONFIG, *(part.name for part in parts.files)]
         manifest = Manifest(
             schema_version=SCHEMA_VERSION,
             created=datetime.now(UTC),
@@ -78,13 +108,15 @@ def write_bundle(
             input=INPUT,
             output=OUTPUT,
             preprocessing=preprocessing.to_dict(),
-            files={name: sha256_of(draft / name) for name in (ONNX, WEIGHTS, CONFIG)},
+            files={name: sha256_of(draft / name) for name in names},
             parameters=sum(weights.numel() for weights in network.parameters()),
             data_name=origin.data_name,
             data_digest=origin.data_digest,
             run_id=origin.run_id,
             metrics=dict(origin.metrics),
             temperature=temperature,
+            abstention=parts.abstention,
+            dry_run=parts.dry_run,
         )
         manifest.write(draft)
     return manifest

@@ -25,6 +25,7 @@ from digits.tracking.record import Record
 from digits.tracking.run import Run
 from digits.training.export import Parity, check_parity, onnx_answers, to_onnx
 from digits.training.fit import Fitted, answers
+from digits.training.serving_parts import serving_parts
 
 EXAMPLES = 2  # images in a version's input example
 
@@ -106,6 +107,7 @@ def _bundle(
         graph = Path(scratch) / ONNX
         to_onnx(classifier.network, mean=standard.mean, std=standard.std, file=graph)
         parity = check_parity(logits, onnx_answers(graph, data.test.images))
+        temperature = _temperature(classifier, data.validation)
         manifest = write_bundle(
             record.folder / BUNDLE,
             network=classifier.network,
@@ -114,7 +116,8 @@ def _bundle(
             example=data.test.images[:EXAMPLES],
             preprocessing=standard,
             origin=Origin(run_id, data.name, data.digest, judged.metrics("test")),
-            temperature=_temperature(classifier, data.validation),
+            temperature=temperature,
+            parts=serving_parts(classifier, data, temperature=temperature, folder=Path(scratch)),
         )
     return manifest, parity
 

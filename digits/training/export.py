@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from digits.errors import ExportError
 from digits.models.inference import Inference
@@ -46,30 +47,57 @@ def to_onnx(network: nn.Module, *, mean: float, std: float, file: Path) -> None:
 
     The standardisation is part of the graph; the batch size is free.
     """
+    example = torch.zeros(2, 28, 28, dtype=torch.uint8)
+    model = for_inference(network, mean=mean, std=std)
+    write_graph(model, {INPUT: example}, [OUTPUT], file)
+
+
+def for_inference(network: nn.Module, *, mean: float, std: float) -> Inference:
+    """Return a copy on the CPU in evaluation mode, from pixels to logits."""
     plain = copy.deepcopy(network).cpu()
     plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # no stub
-    model = Inference(plain, mean=mean, std=std).eval()
-    example = torch.zeros(2, 28, 28, dtype=torch.uint8)
+    return Inference(plain, mean=mean, std=std).eval()
+
+
+def write_graph(
+    model: nn.Module, examples: Mapping[str, Tensor], outputs: Sequence[str], file: Path
+) -> None:
+    """Write ``model`` as one ONNX file; the first size of every input is the batch, and is free.
+
+    Args:
+        model: in evaluation mode.
+        examples: name -> a value, of each input in the order of ``forward``.
+        outputs: their names.
+        file: is written.
+    """
+    batch = torch.export.Dim("batch")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
+        # Two inputs are of one batch.
+        warnings.filterwarnings("ignore", message=r".*The axis name: batch will not be used.*")
         torch.onnx.export(
             model,
-            (example,),
+            tuple(examples.values()),
             file,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            input_names=list(examples),
+            output_names=list(outputs),
+            dynamic_shapes=tuple({0: batch} for _ in examples),
             dynamo=True,
             external_data=False,
             verbose=False,
         )
 
 
-def onnx_answers(file: Path, images: NDArray[np.uint8], batch: int = 1000) -> NDArray[np.float32]:
-    """Return the graph's logits float32 ``[N, 10]`` for images uint8 ``[N, 28, 28]``."""
+def open_graph(file: Path) -> onnxruntime.InferenceSession:
+    """Load an ONNX file; only errors are printed."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+
+
+def onnx_answers(file: Path, images: NDArray[np.uint8], batch: int = 1000) -> NDArray[np.float32]:
+    """Return the graph's logits float32 ``[N, 10]`` for images uint8 ``[N, 28, 28]``."""
+    session = open_graph(file)
     starts = range(0, len(images), batch)
     return np.concatenate(
         [session.run([OUTPUT], {INPUT: images[start : start + batch]})[0] for start in starts]

@@ -6,9 +6,17 @@ import hashlib
 import json
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
-from digits.contract.manifest import MANIFEST, SCHEMA_VERSION, Manifest, verify
+from digits.contract.manifest import (
+    MANIFEST,
+    SCHEMA_VERSION,
+    Abstention,
+    DryRun,
+    Manifest,
+    verify,
+)
 from digits.contract.preprocessing import Preprocessing
 from digits.errors import RegistryError
 
@@ -92,8 +100,19 @@ def test_older_manifest_without_optional_parts_says_what_it_lacks(bundle):
     rewritten(bundle, strip)
     old = Manifest.read(bundle)
     assert old.temperature is None
-    assert old.lacking() == ["metrics", "temperature"]
-    assert manifest(temperature=1.5).lacking() == []
+    files = ["answer.onnx", "gradient.onnx", "neighbours.npz"]
+    assert old.lacking() == ["metrics", "temperature", "abstention", "dry_run", *files]
+
+
+def test_whole_manifest_lacks_nothing():
+    abstention = Abstention(threshold=0.5, refused=0.004)
+    dry_run = DryRun.of(np.arange(784).reshape(28, 28).astype(np.uint8), 7)
+    files = dict.fromkeys(("answer.onnx", "gradient.onnx", "neighbours.npz"), "0" * 64)
+    whole = manifest(temperature=1.5, abstention=abstention, dry_run=dry_run, files=files)
+    assert whole.lacking() == []
+    again = Manifest.model_validate_json(whole.model_dump_json())
+    assert again == whole
+    assert again.dry_run.image[27, 27] == 783 % 256
 
 
 def test_parts_of_later_work_do_not_disturb(bundle):

@@ -1,0 +1,64 @@
+"""What a network knows of an image before its last layer, and the few axes that tell most of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+from torch import Tensor, nn
+
+
+def with_features(model: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the logits ``[N, 10]`` of pixels ``[N, 28, 28]``, and their features ``[N, D]``.
+
+    Features are what the last linear layer reads; a network without one has its pixels.
+    """
+    layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    if not layers:
+        return model(pixels), pixels.float().flatten(1)
+    seen: list[Tensor] = []
+    handle = layers[-1].register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0]))
+    try:
+        logits = model(pixels)
+    finally:
+        handle.remove()
+    return logits, seen[-1].flatten(1)
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The principal axes of a set of features: distances along them are nearly the whole ones.
+
+    Attributes:
+        mean: float32 ``[D]``.
+        directions: orthonormal columns, float32 ``[D, E]``.
+    """
+
+    mean: Tensor
+    directions: Tensor
+
+    @classmethod
+    def of(cls, features: NDArray[np.float32], most: int) -> Axes:
+        """Find at most ``most`` axes of features ``[N, D]``, the longest first."""
+        mean = features.mean(axis=0)
+        centred = (features - mean).astype(np.float64)
+        count = min(most, *centred.shape)
+        # Of the two matrices that have the same axes, the smaller one.
+        if len(centred) < centred.shape[1]:
+            values, vectors = eigh(
+                centred @ centred.T, subset_by_index=(len(centred) - count, len(centred) - 1)
+            )
+            kept = values > values[-1] * 1e-9
+            directions = centred.T @ (vectors[:, kept] / np.sqrt(values[kept]))
+        else:
+            side = centred.shape[1]
+            directions = eigh(centred.T @ centred, subset_by_index=(side - count, side - 1))[1]
+        longest_first = np.ascontiguousarray(directions[:, ::-1], dtype=np.float32)
+        return cls(torch.from_numpy(mean), torch.from_numpy(longest_first))
+
+    def project(self, features: Tensor) -> Tensor:
+        """Return the places float32 ``[N, E]`` of features ``[N, D]`` along the axes."""
+        return (features - self.mean) @ self.directions

@@ -1,0 +1,103 @@
+"""Make what a bundle carries for serving besides the model: explanations, neighbours, a dry run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from digits.contract.manifest import GRADIENT, NEIGHBOURS, DryRun
+from digits.data.types import CLASSES, Digits, Split
+from digits.models.classifier import DigitClassifier
+from digits.models.embedding import Axes, with_features
+from digits.registry.bundle import Parts
+from digits.training.export import for_inference, open_graph
+from digits.training.fit import answers
+from digits.training.gradient import check_gradient, gradient_to_onnx
+
+NEIGHBOURS_EACH = 100  # of each class
+EMBEDDING = 64  # axes; a thousand digits take 250 kB
+CHECKED = 20  # digits that the gradient is held against torch on
+
+
+def serving_parts(
+    classifier: DigitClassifier, data: Digits, *, temperature: float | None, folder: Path
+) -> Parts:
+    """Write the optional files of a bundle to ``folder``.
+
+    Args:
+        classifier: trained.
+        data: neighbours are of its training split, the dry run of its validation split; where
+            that is empty there is none.
+        temperature: of the calibration.
+        folder: is there.
+
+    Raises:
+        ExportError: a graph is not what the network computes.
+    """
+    known = _balanced(data.train)
+    files = _explaining(classifier, known, folder)
+    return Parts(files, dry_run=_dry_run(classifier, data.validation))
+
+
+def _balanced(train: Split) -> Split:
+    """Draw up to 100 digits of each class, the same ones every time."""
+    random = np.random.default_rng(0)
+    order = random.permutation(len(train))
+    chosen = [order[train.labels[order] == label][:NEIGHBOURS_EACH] for label in range(CLASSES)]
+    return train.take(np.concatenate(chosen))
+
+
+def _explaining(classifier: DigitClassifier, known: Split, folder: Path) -> list[Path]:
+    """Write the gradient graph, and the training digits with where that graph embeds them."""
+    standard, network = classifier.standard, classifier.network
+    model = for_inference(network, mean=standard.mean, std=standard.std)
+    with torch.inference_mode():
+        features = with_features(model, torch.from_numpy(known.images))[1].numpy()
+    axes = Axes.of(features, EMBEDDING)
+    graph, neighbours = folder / GRADIENT, folder / NEIGHBOURS
+    gradient_to_onnx(network, mean=standard.mean, std=standard.std, axes=axes, file=graph)
+    check_gradient(
+        network,
+        mean=standard.mean,
+        std=standard.std,
+        images=known.images[:: max(1, len(known) // CHECKED)],
+        file=graph,
+    )
+    embeddings = _embed(graph, known.images)
+    with neighbours.open("wb") as stream:
+        np.savez_compressed(
+            stream,
+            allow_pickle=False,
+            images=known.images,
+            labels=known.labels,
+            embeddings=embeddings,
+        )
+    return [graph, neighbours]
+
+
+def _embed(graph: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    pixels, target = images.astype(np.float32), np.zeros(len(images), np.int64)
+    embeddings: NDArray[np.float32]
+    (embeddings,) = open_graph(graph).run(["embedding"], {"pixels": pixels, "target": target})
+    return embeddings
+
+
+def _dry_run(classifier: DigitClassifier, validation: Split) -> DryRun | None:
+    """Choose the digit that the model is surest of among those that it answers rightly."""
+    if not len(validation):
+        return None
+    logits = answers(classifier, validation.images)
+    margins = np.where(logits.argmax(axis=1) == validation.labels, _margins(logits), -np.inf)
+    surest = int(margins.argmax())
+    if not np.isfinite(margins[surest]):
+        return None
+    return DryRun.of(validation.images[surest], int(validation.labels[surest]))
+
+
+def _margins(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    second, first = np.partition(logits, -2, axis=1)[:, -2:].T
+    margins: NDArray[np.float32] = first - second
+    return margins

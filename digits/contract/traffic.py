@@ -85,7 +85,8 @@ class TrafficStore(Reading):
         Args:
             max_days: age from which they go; None keeps them.
             max_bytes: size of the whole store above which they go; None: any size. A SQLite file
-                shrinks step by step; its write-ahead log (some 16 MB) comes on top.
+                shrinks step by step; its write-ahead log (some 16 MB) comes on top. On PostgreSQL
+                the size is an estimate from the rows.
             most: how many go in this step, at most.
 
         Returns:

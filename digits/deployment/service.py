@@ -7,10 +7,12 @@ runs, it holds the lock and says in ``state.json`` where it is.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import logging
 import os
 import socket
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from digits.contract import switches
 from digits.contract.files import write_atomically
 from digits.contract.pointer import Pointer
+from digits.contract.prediction import Deployment
 from digits.deployment.supervisor import POINTER, SETTINGS, WATCH, Supervisor
 from digits.errors import DigitsError
 from serving.listening import address_of, listen
@@ -51,7 +54,12 @@ class State(BaseModel):
 
 
 def prepare(folder: Path, settings: Settings, watch: Watch, pointer: Pointer) -> None:
-    """Write what the processes of a service read; nobody else may: a database has its password."""
+    """Write what the processes of a service read, closed to others; note what is started.
+
+    Raises:
+        TrafficError: the store cannot be written: better told now than found in a log.
+    """
+    note(settings, pointer)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_atomically(folder / SETTINGS, settings.model_dump_json(indent=2) + "\n")
     pointer.write(folder / POINTER)
@@ -59,6 +67,20 @@ def prepare(folder: Path, settings: Settings, watch: Watch, pointer: Pointer) ->
         write_atomically(folder / WATCH, watch.model_dump_json(indent=2) + "\n")
     else:
         (folder / WATCH).unlink(missing_ok=True)
+
+
+def note(settings: Settings, pointer: Pointer) -> None:
+    """Note the deployment in the traffic store, which is created before several workers come."""
+    if settings.traffic.url is None:
+        return
+    from digits.contract.traffic import TrafficStore
+
+    digest = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()
+    kind, version = settings.deployment.partition("-")[0], pointer.champion.version
+    host = socket.gethostname()
+    store = TrafficStore(settings.traffic.url)
+    store.deploy(Deployment(settings.deployment, time.time(), kind, host, version, digest))
+    store.close()
 
 
 def command(folder: Path, listener: socket.socket) -> list[str]:

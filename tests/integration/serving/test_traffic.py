@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 
 from digits.contract.prediction import new_id
 from digits.contract.traffic import TrafficStore
-from serving.settings import Settings, Traffic
+from serving.listening import address_of, listen
+from serving.settings import Limits, Settings, Traffic
 from tests.integration.serving.conftest import running
 
 OCTETS = "application/octet-stream"
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -65,3 +71,43 @@ def test_without_a_store_there_is_nothing_to_correct(client, digits):
     answer = client.post("/v1/predict", digits.test.images[0].tobytes(), OCTETS).json()
     response = client.post("/v1/feedback", {"id": answer["id"], "label": 3})
     assert (response.status_code, response.json()["code"]) == (409, "nothing_kept")
+
+
+def test_store_that_cannot_be_written_stops_no_answer(bundle, digits):
+    image = digits.test.images[0].tobytes()
+    traffic = Traffic(url="postgresql://nobody@127.0.0.1:9/none", queue=3, flush_seconds=0.05)
+    limits = Limits(drain_seconds=0.5)
+    settings = Settings(pointer=bundle, port=0, traffic=traffic, limits=limits)
+    with running(settings) as client:
+        answers = [client.post("/v1/predict", image, OCTETS).json() for _ in range(5)]
+        assert [each["stored"] for each in answers] == ["queued"] * 3 + ["dropped"] * 2
+        response = client.post("/v1/feedback", {"id": answers[4]["id"], "label": 3})
+        assert (response.status_code, response.json()["code"]) == (503, "store_unavailable")
+        told = client.get("/metrics").text
+    assert "digits_traffic_dropped_total 2.0" in told
+    assert "digits_traffic_queue 3.0" in told
+
+
+def test_killed_service_loses_no_more_than_its_last_answers(bundle, url, digits, tmp_path):
+    traffic = Traffic(url=url, flush_seconds=0.1)
+    file = tmp_path / "settings.json"
+    file.write_text(Settings(pointer=bundle, port=0, traffic=traffic).model_dump_json())
+    image = digits.test.images[0].tobytes()
+    answered = []
+    with listen("127.0.0.1", 0) as listener, requests.Session() as session:
+        session.headers["content-type"] = OCTETS
+        descriptor = listener.fileno()
+        command = [sys.executable, "-m", "serving", str(file), "--fd", str(descriptor)]
+        with subprocess.Popen(command, cwd=ROOT, pass_fds=[descriptor]) as process:
+            while not answered or answered[-1][1] < answered[0][1] + 1.5:
+                # The first one waits at the socket until the service is there.
+                answer = session.post(f"{address_of(listener)}/v1/predict", image, timeout=60)
+                answered.append((answer.json()["id"], time.monotonic()))
+            process.kill()
+    store = TrafficStore(url)
+    kept = [store.find(identifier) is not None for identifier, _ in answered]
+    store.close()
+    lost = kept.count(False)
+    assert kept == [True] * (len(kept) - lost) + [False] * lost
+    assert all(answered[-1][1] - when < 0.1 + 1.0 for _, when in answered[len(kept) - lost :])
+    assert kept[0]

@@ -22,6 +22,7 @@ import uvicorn  # noqa: E402  (the switches precede every library)
 from digits.errors import DigitsError  # noqa: E402
 from serving.app import create_app  # noqa: E402
 from serving.listening import BACKLOG, address_of, listen  # noqa: E402
+from serving.protocol import bounded  # noqa: E402
 from serving.settings import Settings  # noqa: E402
 
 
@@ -60,7 +61,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     config = uvicorn.Config(
         create_app(settings),
         loop="uvloop",
-        http="httptools",
+        http=bounded(settings.limits),
         ws="none",
         access_log=False,
         log_config=None,

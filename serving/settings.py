@@ -44,9 +44,11 @@ class Limits(_Block):
         image_pixels: largest height times width of a picture, looked at before it is decoded.
         batch: most images in one request.
         in_flight: requests at work at once in one worker; more are answered 503.
+        connections: open at once in one worker; more are closed with 503.
         rate: requests a second of one client, on average; null: any number.
         burst: requests that a client may send at once before ``rate`` counts.
-        request_seconds: time for the body to arrive, and again for the answer to be worked out.
+        request_seconds: time for the head to arrive, again for the body, and again for the answer
+            to be worked out.
         drain_seconds: time that requests at work have to finish after SIGTERM.
     """
 
@@ -54,6 +56,7 @@ class Limits(_Block):
     image_pixels: Count = 16_000_000
     batch: Annotated[int, Field(ge=1, le=65_536)] = 1024
     in_flight: Count = 256
+    connections: Count = 1024
     rate: Positive | None = None
     burst: Count = 20
     request_seconds: Positive = 10.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -37,9 +38,10 @@ class Threads:
             raise RequestError(
                 503, "busy", "too much work is waiting; try again", {"Retry-After": "1"}
             )
-        self._at_work += 1
+        loop = asyncio.get_running_loop()
         future = self._pool.submit(work)
-        future.add_done_callback(lambda _: self._done())
+        self._at_work += 1
+        future.add_done_callback(lambda _: self._tell(loop))
         try:
             async with asyncio.timeout(self._seconds):
                 return await asyncio.wrap_future(future)
@@ -47,6 +49,11 @@ class Threads:
             raise RequestError(
                 503, "too_slow", f"no answer within {self._seconds:g} s", {"Retry-After": "1"}
             ) from error
+
+    def _tell(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the loop count, which alone does."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody counts any more
+            loop.call_soon_threadsafe(self._done)
 
     def _done(self) -> None:
         self._at_work -= 1

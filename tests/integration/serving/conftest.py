@@ -16,6 +16,7 @@ import uvicorn
 
 from serving.app import create_app
 from serving.listening import address_of, listen
+from serving.protocol import bounded
 from serving.settings import Settings
 
 WAIT = 10  # seconds until a service has to be ready
@@ -63,7 +64,7 @@ def running(settings: Settings) -> Iterator[Client]:
     handlers, level = logging.root.handlers[:], logging.root.level
     listener = listen(settings.host, settings.port)
     config = uvicorn.Config(
-        create_app(settings), log_config=None, access_log=False, loop="uvloop", http="httptools"
+        create_app(settings), log_config=None, access_log=False, http=bounded(settings.limits)
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

@@ -84,6 +84,34 @@ def test_a_client_that_dawdles_is_told_so(bundle):
         assert client.post("/v1/predict", DIGIT, OCTETS).status_code == 200
 
 
+def test_a_head_without_end_is_cut_off(client):
+    for head in (b"X-Much: " + b"a" * 100_000, b"".join(b"X-%d: a\r\n" % n for n in range(9999))):
+        answer = raw(client, b"GET / HTTP/1.1\r\nHost: x\r\n" + head, wait=2)
+        assert answer[:12] in (b"HTTP/1.1 431", b"")  # closed; what it says may be lost on the way
+
+
+def test_a_head_that_dawdles_is_told_so(bundle):
+    settings = Settings(pointer=bundle, port=0, limits=Limits(request_seconds=0.3))
+    whole = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    with running(settings) as client:
+        for begun in (b"", b"GET /heal", b"GET / HTTP/1.1\r\nHost: x\r\n", whole + b"GET /heal"):
+            assert b"HTTP/1.1 408" in raw(client, begun, wait=3)
+        assert client.get("/healthz").status_code == 200
+
+
+def test_more_connections_than_allowed_are_closed(bundle):
+    settings = Settings(pointer=bundle, port=0, limits=Limits(connections=2))
+    with running(settings) as client:
+        host, _, port = client.url.removeprefix("http://").partition(":")
+        open_ones = [socket.create_connection((host, int(port))) for _ in range(2)]
+        time.sleep(0.2)
+        assert raw(client, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 503")
+        for each in open_ones:
+            each.close()
+        time.sleep(0.2)
+        assert client.get("/healthz").status_code == 200
+
+
 def test_too_many_requests_at_once_are_told_to_come_again(bundle):
     settings = Settings(pointer=bundle, port=0, limits=Limits(in_flight=2, request_seconds=1))
     slow = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 784\r\n\r\nabc"

@@ -122,7 +122,7 @@ class ServedModel:
 
     def _lacks(self, part: str) -> RequestError:
         message = f"{self.version} cannot do that: its bundle lacks {part}; train a new version"
-        return RequestError(501, "lacking", message)
+        return RequestError(409, "lacking", message)
 
     def dry_run(self) -> None:
         """Answer the digit that the bundle brings along; a bundle without one, a blank page.

@@ -240,4 +240,7 @@ def _next_commands(outcome: Outcome) -> list[tuple[str, str]]:
     same, version = outcome.same, f"version={outcome.case.challenger.number}"
     back = (commands.run("task=promote", "action=rollback", *same), "take it back")
     explain = (commands.run("task=explain", version, *same), "what it looks at")
-    return [back, explain] if outcome.pair and outcome.pair.previous else [explain]
+    serve = (commands.run("task=serve", *same), "a page to draw on, and an API")
+    if outcome.pair is None:
+        return [explain]
+    return [serve, back, explain] if outcome.pair.previous else [serve, explain]

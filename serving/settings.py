@@ -89,7 +89,7 @@ class Traffic(_Block):
     def _is_address(cls, url: str | None) -> str | None:
         if url is None:
             return None
-        if not url.startswith(("sqlite:///", "postgresql://")):
+        if not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
             raise ValueError("write sqlite:///<path> or postgresql://<user>@<host>/<database>")
         if re.search("://[^/]*:[^/]*@", url):
             raise ValueError("leave the password out; the environment has it, as PGPASSWORD")

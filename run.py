@@ -13,6 +13,7 @@ python run.py [task=...] [group=option ...] [key=value ...]
   python run.py task=explain               where it looks
   python run.py task=promote               make it the champion, if the gate lets it pass
   python run.py task=serve                 answer over HTTP, with a page to draw on
+  python run.py task=deploy action=apply   the same in the background, until action=destroy
   python run.py task=data                  keep the data as versions
   python run.py task=lineage               where the model comes from, what came of it
 """

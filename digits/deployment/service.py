@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from digits.deployment.resolve import Watch  # loads MLflow
 
 STATE, SCREEN, LOCK = "state.json", "screen.txt", ".lock"
+LOOKED_AT_SECONDS = 1.0  # longer than anybody holds the lock to see whether it is free
 
 
 class State(BaseModel):
@@ -42,7 +43,7 @@ class State(BaseModel):
         pid: of the process that takes SIGTERM.
         address: where it answers.
         deployment: its id, kept with every prediction.
-        started: when it answered first.
+        started: when it answered first; None: not yet.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,7 +51,7 @@ class State(BaseModel):
     pid: int
     address: str
     deployment: str
-    started: datetime
+    started: datetime | None = None
 
 
 def prepare(folder: Path, settings: Settings, watch: Watch, pointer: Pointer) -> None:
@@ -101,7 +102,7 @@ def is_running(folder: Path) -> bool:
 
 
 def state(folder: Path) -> State | None:
-    """Return what the service in ``folder`` says of itself; None where none answers."""
+    """Return what the service in ``folder`` says of itself; None where there is none."""
     try:
         found = State.model_validate_json((folder / STATE).read_bytes())
     except FileNotFoundError:
@@ -120,7 +121,7 @@ def main() -> int:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     try:
-        with FileLock(given.folder / LOCK, timeout=0):
+        with FileLock(given.folder / LOCK, timeout=LOOKED_AT_SECONDS):
             _serve(given.folder, given.fd)
     except Timeout:
         sys.stderr.write(f"{given.folder}: this service is running already\n")
@@ -137,19 +138,17 @@ def _serve(folder: Path, descriptor: int | None) -> None:
         listener = listen(settings.host, settings.port)
     else:
         listener = socket.socket(fileno=descriptor)
-    address = address_of(listener)
-    file = folder / STATE
+    file, screen = folder / STATE, folder / SCREEN
+    begun = State(pid=os.getpid(), address=address_of(listener), deployment=settings.deployment)
 
     def ready() -> None:
-        now = datetime.now(UTC)
-        found = State(pid=os.getpid(), address=address, deployment=settings.deployment, started=now)
-        write_atomically(file, found.model_dump_json(indent=2) + "\n")
-        screen = folder / SCREEN
-        told = screen.read_text(encoding="utf-8") if screen.exists() else f"Serving at {address}\n"
+        answering = begun.model_copy(update={"started": datetime.now(UTC)})
+        write_atomically(file, answering.model_dump_json(indent=2) + "\n")
+        told = screen.read_text(encoding="utf-8") if screen.exists() else f"{begun.address}\n"
         sys.stdout.write(told)
         sys.stdout.flush()
 
-    file.unlink(missing_ok=True)
+    write_atomically(file, begun.model_dump_json(indent=2) + "\n")
     try:
         Supervisor(folder, listener, ready).run()
     finally:

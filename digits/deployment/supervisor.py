@@ -31,6 +31,7 @@ KILL_SECONDS = 5.0  # that a worker has after its time to drain
 PROBE_SECONDS = 0.05
 ANSWER_SECONDS = 0.5
 TICK_SECONDS = 1.0
+RENEW = signal.SIGUSR1  # not SIGHUP: a terminal that closes ends what runs in it
 ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -40,6 +41,8 @@ class StartError(DigitsError):
 
 class Supervisor:
     """Runs what a service folder describes, until a signal comes.
+
+    At ``RENEW`` it reads anew what is to be followed.
 
     Args:
         folder: holds the files of settings, pointer and, where something is followed, watch.
@@ -54,13 +57,10 @@ class Supervisor:
         self._metrics = folder / METRICS if self.settings.workers > 1 else None
         self._signals = 0
         self._deaths = 0  # before the first answer
+        self._watch = folder / WATCH
+        self._watcher: Child | None = None
+        self._is_new = True  # what is to be followed
         environment = dict(os.environ)
-        watch = folder / WATCH
-        self._watcher = (
-            Child(["digits.deployment.watcher", str(watch)], environment=environment)
-            if watch.exists()
-            else None
-        )
         if self._metrics:
             environment["PROMETHEUS_MULTIPROC_DIR"] = str(self._metrics)
         descriptor = listener.fileno()
@@ -87,6 +87,7 @@ class Supervisor:
             end.setblocking(False)
         signal.set_wakeup_fd(alarm.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # ignored signals wake nobody
+        signal.signal(RENEW, self._renew)
         before = {number: signal.signal(number, self._note) for number in ENDING}
         try:
             while not self._signals:
@@ -104,6 +105,9 @@ class Supervisor:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
 
+    def _renew(self, number: int, frame: FrameType | None) -> None:
+        self._is_new = True
+
     def _tend(self) -> None:
         """Start what is to run and does not."""
         for worker in self._workers:
@@ -112,17 +116,29 @@ class Supervisor:
             if code is not None:
                 self._take_note(worker, pid, code)
             worker.start_if_due()
-        if self._watcher is not None:
-            code = self._watcher.ended()
-            if code == 0:
-                self._watcher = None  # nothing to follow
-            elif code is not None:
-                log.warning("The watcher ended with %d; it is started again.", code)
-        if self._watcher is not None:
-            self._watcher.start_if_due()
+        self._tend_watcher()
         if self._ready is not None and is_ready(self._listener):
             self._ready()
             self._ready = None
+
+    def _tend_watcher(self) -> None:
+        """Follow what the watch file says now; after ``RENEW`` it may be another."""
+        if self._is_new:
+            self._is_new = False
+            if self._watcher is not None:
+                self._watcher.terminate()
+                self._watcher.wait(time.monotonic() + KILL_SECONDS)
+            command = ["digits.deployment.watcher", str(self._watch)]
+            self._watcher = Child(command, environment=os.environ) if self._watch.exists() else None
+        if self._watcher is None:
+            return
+        code = self._watcher.ended()
+        if code == 0:
+            self._watcher = None  # nothing that can change
+        else:
+            if code is not None:
+                log.warning("The watcher ended with %d; it is started again.", code)
+            self._watcher.start_if_due()
 
     def _take_note(self, worker: Child, pid: int | None, code: int) -> None:
         if self._metrics and pid is not None:

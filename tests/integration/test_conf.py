@@ -18,7 +18,7 @@ LEAVES = sorted(path for path in CONF.rglob("*.yaml") if path.parent != CONF)
 #: what an option cannot be composed without
 NEEDS = {"data/folder": ["data.root=images"]}
 #: group -> the task that has it, where that is not the default one
-TASKS = {"explainer": "explain", "gate": "promote", "serving": "serve"}
+TASKS = {"explainer": "explain", "gate": "promote", "serving": "serve", "deployment": "deploy"}
 
 
 def _name(leaf: Path) -> str:

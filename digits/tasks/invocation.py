@@ -1,0 +1,87 @@
+"""Asking a service that runs: who answers, and what it says of one digit."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.contract.manifest import MANIFEST
+from digits.deployment.local import DeploymentError
+from serving.settings import KEYS
+
+EXAMPLE = "input_example.json"  # MLflow's, in every bundle
+ANSWER_SECONDS = 10.0
+LOOK_SECONDS = 0.1
+SHADES = " .:-=+*#%@"
+
+Pixels = NDArray[np.uint8]
+
+
+def sample(bundle: Path) -> tuple[Pixels, int | None]:
+    """Return a digit that lies in a bundle, uint8 ``[28, 28]``, and its label where it has one."""
+    manifest = json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))
+    known = manifest.get("dry_run")
+    if known:
+        pixels = np.frombuffer(base64.b64decode(known["pixels"]), np.uint8)
+        return pixels.reshape(28, 28), int(known["label"])
+    example = json.loads((bundle / EXAMPLE).read_text(encoding="utf-8"))
+    return np.asarray(example["pixels"], np.uint8)[0], None
+
+
+def drawn(pixels: Pixels) -> str:
+    """Return an image uint8 ``[28, 28]`` as text."""
+    shades = np.array(list(SHADES))[pixels.astype(int) * (len(SHADES) - 1) // 255]
+    return "\n".join("".join(row) for row in np.repeat(shades, 2, axis=1)[::2])
+
+
+def invoke(address: str, pixels: Pixels) -> tuple[dict[str, Any], float]:
+    """Ask for one digit; return the answer and the seconds that it took.
+
+    Raises:
+        DeploymentError: the service does not answer, or answers with an error.
+    """
+    began = time.perf_counter()
+    answer = _ask(f"{address}/v1/predict", pixels.tobytes())
+    return answer, time.perf_counter() - began
+
+
+def answering(address: str, wanted: str | None = None, *, wait: float = 0.0) -> str:
+    """Return which version answers now; the empty text if it is not ``wanted`` after ``wait`` s.
+
+    Raises:
+        DeploymentError: the service does not answer.
+    """
+    until = time.monotonic() + wait
+    while True:
+        version = str(_ask(f"{address}/v1/model")["version"])
+        if wanted in (None, version):
+            return version
+        if time.monotonic() > until:
+            return ""
+        time.sleep(LOOK_SECONDS)
+
+
+def _ask(url: str, body: bytes | None = None) -> dict[str, Any]:
+    headers = {"Content-Type": "application/octet-stream"} if body is not None else {}
+    key = os.environ.get(KEYS, "").split(",")[0].strip()
+    if key:
+        headers["X-API-Key"] = key
+    request = urllib.request.Request(url, body, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+    except urllib.error.HTTPError as error:
+        told = error.read().decode(errors="replace")
+        raise DeploymentError(f"{url} answers {error.code}: {told}") from error
+    except OSError as error:
+        raise DeploymentError(f"{url} does not answer: {error}") from error

@@ -1,0 +1,50 @@
+"""A deployment on this machine that goes wrong after everything was found to be sound."""
+
+from __future__ import annotations
+
+import pytest
+from filelock import FileLock
+
+from digits.contract.manifest import ONNX
+from digits.contract.pointer import Pointed, Pointer
+from digits.deployment.local import DeploymentError, Local, Order
+from digits.deployment.resolve import Watch
+from digits.deployment.supervisor import POINTER
+from serving.settings import Settings
+
+
+@pytest.fixture
+def order(make, tmp_path):
+    manifest = make(tmp_path / "bundle")
+    folder = tmp_path / "deployments" / "local"
+    champion = Pointed(
+        name="digits", number=1, folder=tmp_path / "bundle", onnx_sha256=manifest.files[ONNX]
+    )
+    watch = Watch(
+        pointer=folder / POINTER,
+        tracking_uri=f"sqlite:///{tmp_path}/mlflow.db",
+        version="1",
+        cache=tmp_path,
+    )
+    return Order(Settings(pointer=folder / POINTER, port=0), watch, Pointer(champion=champion))
+
+
+def test_service_that_ends_at_once_is_told_and_leaves_nothing(order, tmp_path):
+    with (tmp_path / "bundle" / ONNX).open("ab") as file:
+        file.write(b"!")
+    target = Local(folder=str(tmp_path / "deployments" / "local"))
+    with pytest.raises(DeploymentError, match=r"does not start:\n(?s:.*)was changed(?s:.*)kept up"):
+        target.apply(order)
+    assert not target.folder.exists()
+    with pytest.raises(DeploymentError, match="action=apply starts it"):
+        target.state()
+
+
+def test_two_commands_do_not_change_it_at_once(order, tmp_path):
+    target = Local(folder=str(tmp_path / "deployments" / "local"))
+    target.folder.parent.mkdir()
+    with (
+        FileLock(target.folder.parent / ".local.lock"),
+        pytest.raises(DeploymentError, match="Another command is changing"),
+    ):
+        target.apply(order)

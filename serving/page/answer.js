@@ -30,7 +30,7 @@ export class Answer {
       bar.type = "button";
       bar.className = "bar";
       bar.disabled = true;
-      for (const part of ["share", "track", "label"]) {
+      for (const part of ["label", "share", "unseen", "track"]) {
         bar.append(Object.assign(document.createElement("span"), { className: part }));
       }
       bar.querySelector(".track").append(document.createElement("i"));
@@ -45,11 +45,10 @@ export class Answer {
   clear() {
     byId("verdict").dataset.state = "empty";
     this.#write("", "Nothing written yet", "The answer follows your pen.");
-    for (const [label, bar] of this.#bars.entries()) {
-      this.#fill(bar, 0, "");
+    for (const bar of this.#bars) {
+      this.#fill(bar, 0);
       bar.disabled = true;
       bar.classList.remove("best");
-      bar.setAttribute("aria-label", String(label));
     }
     this.mark(null);
   }
@@ -73,11 +72,9 @@ export class Answer {
       this.#write(String(digit), wording(answer), `${percent(confidence).replace("> ", "More than ")} sure`);
     }
     for (const [label, bar] of this.#bars.entries()) {
-      const share = probabilities[label];
-      this.#fill(bar, share, share >= 0.0005 ? percent(share).replace(" %", "") : "");
+      this.#fill(bar, probabilities[label]);
       bar.disabled = false;
       bar.classList.toggle("best", label === digit);
-      bar.setAttribute("aria-label", `${label}: ${percent(share)}. Explain`);
     }
     return `${byId("said").textContent}. ${byId("sure").textContent}`;
   }
@@ -87,8 +84,10 @@ export class Answer {
     for (const [label, bar] of this.#bars.entries()) bar.setAttribute("aria-pressed", String(label === target));
   }
 
-  #fill(bar, share, text) {
-    bar.querySelector(".share").textContent = text;
+  #fill(bar, share) {
+    const [number, unit] = share >= 0.0005 ? percent(share).split(/ (?=%)/) : ["", "0 %"];
+    bar.querySelector(".share").textContent = number; // of the eyes; the rest is for the ears
+    bar.querySelector(".unseen").textContent = unit;
     bar.querySelector("i").style.setProperty("--share", share);
   }
 

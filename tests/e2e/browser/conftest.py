@@ -52,7 +52,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not MNIST.is_dir():
         pytest.skip("DIGITS_MNIST_ROOT names no folder with MNIST")
     folder = tmp_path_factory.mktemp("model")
-    done = Program(folder)(*RECIPE, f"data.root={MNIST}")
+    done = Program(folder)(*RECIPE, f"data.root={MNIST}", timeout=540)
     assert done.returncode == 0, done.stderr
     (bundle,) = folder.glob("outputs/runs/*/*/bundle")
     return bundle

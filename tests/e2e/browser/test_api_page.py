@@ -18,7 +18,7 @@ from digits.contract.preprocessing import Preprocessing
 from tests.e2e.browser.conftest import Open, Service
 from tests.e2e.browser.hand import photograph
 
-pytestmark = [pytest.mark.browser, pytest.mark.mnist]
+pytestmark = [pytest.mark.browser, pytest.mark.mnist, pytest.mark.timeout(600)]
 
 TEXT = html.unescape((serving.api.PAGE / "api.html").read_text(encoding="utf-8"))
 COMMANDS = re.findall(r"^(?:<pre[^>]*><code>)?(curl .*?)(?:</code></pre>)?$", TEXT, re.MULTILINE)

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, Request
 from tests.e2e.browser.conftest import Open, Service
 from tests.e2e.browser.hand import photograph, settle, write
 
-pytestmark = [pytest.mark.browser, pytest.mark.mnist]
+pytestmark = [pytest.mark.browser, pytest.mark.mnist, pytest.mark.timeout(600)]
 
 
 def _spoken(page: Page, digit: int) -> str:

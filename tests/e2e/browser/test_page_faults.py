@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.browser.conftest import Open, Serve, Service
 from tests.e2e.browser.hand import settle, write
 
-pytestmark = [pytest.mark.browser, pytest.mark.mnist]
+pytestmark = [pytest.mark.browser, pytest.mark.mnist, pytest.mark.timeout(600)]
 
 
 def test_a_key_is_asked_for_and_kept_for_this_tab(visit: Open, serve: Serve) -> None:

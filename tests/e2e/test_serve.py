@@ -113,6 +113,26 @@ def test_tampered_model_is_refused_and_said_so(shared_program: Program, crowned:
     assert set(load.versions) == {"digits/1", "digits/2"}
 
 
+@pytest.mark.parametrize("mode", ["shadow", "canary"])
+def test_challenger_is_compared_with_the_champion(
+    mode: str, shared_program: Program, crowned: Models
+) -> None:
+    number = max(int(v.version) for v in crowned.client.search_model_versions("name='digits'"))
+    crowned.client.set_registered_model_alias("digits", "challenger", "2")
+    challenge = (f"serving.challenger.mode={mode}", "serving.challenger.percent=50")
+    with running(shared_program, "serving.workers=2", *challenge) as (service, _):
+        with Load(service, clients=2) as load:
+            until(lambda: service.metric("digits_challenger_answers_total") > 100)
+        assert load.failures == []
+        answered = {"shadow": {"digits/1"}, "canary": {"digits/1", "digits/2"}}
+        assert set(load.versions) == answered[mode]
+        counted = [f"digits_challenger_{name}_total" for name in ("answers", "agreed")]
+        until(lambda: len({service.metric(name) for name in counted}) == 1)  # the same network
+        assert service.metric("digits_champion_seconds_total") > 0
+        assert service.metric("digits_challenger_seconds_total") > 0
+    crowned.client.set_registered_model_alias("digits", "challenger", str(number))
+
+
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_signal_lets_a_request_at_work_finish(
     sent: signal.Signals, shared_program: Program, crowned: Models

@@ -1,8 +1,7 @@
-"""What a person does on the page: writes, reads, corrects, brings a photograph."""
+"""What a person does on the page: writes, reads, corrects."""
 
 from __future__ import annotations
 
-import io
 import re
 import time
 from urllib.parse import parse_qs, urlsplit
@@ -11,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, Request
 
 from tests.e2e.browser.conftest import Open, Service
-from tests.e2e.browser.hand import photograph, settle, write
+from tests.e2e.browser.hand import settle, write
 
 pytestmark = [pytest.mark.browser, pytest.mark.mnist, pytest.mark.timeout(600)]
 
@@ -80,30 +79,9 @@ def test_a_correction_is_kept_before_the_page_says_so(visit: Open, service: Serv
     page.get_by_role("button", name="This is not a 7").click()
     page.get_by_role("group", name="It is a").get_by_role("button", name="1").click()
     page.wait_for_selector("#thanks:has-text('✓')")
-    found = service.store.find(prediction)
-    assert found is not None and found.suggestion == 1
-
-
-@pytest.mark.parametrize("digit", [3, 7])
-def test_a_photograph_is_read(visit: Open, service: Service, digit: int) -> None:
-    content = io.BytesIO()
-    photograph(digit, seed=digit).save(content, "JPEG", quality=88)
-    page = visit(service.address)
-    picture = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": content.getvalue()}
-    page.locator("#file").set_input_files(picture)
-    assert settle(page) == digit
-    assert "photo.jpg" in str(page.locator("#paper-state").text_content())
-
-
-def test_a_file_that_is_no_picture_is_refused_in_words(visit: Open, service: Service) -> None:
-    page = visit(service.address)
-    picture = {"name": "notes.png", "mimeType": "image/png", "buffer": b"no picture"}
-    page.locator("#file").set_input_files(picture)
-    page.wait_for_selector("#notice:visible")
-    assert "notes.png" in str(page.locator("#notice-text").text_content())
-    write(page, 0)
-    assert settle(page) == 0
-    assert page.locator("#notice").is_hidden()
+    kept = [each for some in service.store.corrections() for each in some]
+    (correction,) = [each for each in kept if each.prediction == prediction]
+    assert (correction.label, correction.origin) == (1, "page")
 
 
 def test_undo_brings_back_what_was_cleared(visit: Open, service: Service) -> None:

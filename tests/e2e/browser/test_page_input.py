@@ -18,6 +18,11 @@ INK = """() => {
   const { data } = sheet.getContext("2d").getImageData(0, 0, sheet.width, sheet.height);
   return data.filter((value, i) => i % 4 === 3 && value > 127).length;
 }"""
+#: whether there is ink so many pixels from the left and from the top
+INKED = """(place) => {
+  const sheet = document.getElementById("sheet");
+  return sheet.getContext("2d").getImageData(place, place, 1, 1).data[3] > 127;
+}"""
 #: an event of the window that carries a picture
 CARRY = """async ([kind, content]) => {
   const carried = new DataTransfer();
@@ -83,7 +88,7 @@ def test_a_pen_writes_thicker_when_it_is_pressed(visit: Open, service: Service) 
 
 
 def test_a_palm_beside_the_pen_draws_nothing(visit: Open, service: Service) -> None:
-    page = visit(service.address, has_touch=True)
+    page = visit(service.address, has_touch=True, expected="willReadFrequently")
     box = page.locator("#paper").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 50, box["y"] + 50)
@@ -93,6 +98,7 @@ def test_a_palm_beside_the_pen_draws_nothing(visit: Open, service: Service) -> N
     page.mouse.move(box["x"] + 150, box["y"] + 150)
     page.mouse.up()
     assert page.locator("#paper-state").text_content() == "The paper holds 1 stroke."
+    assert [page.evaluate(INKED, place) for place in (100, 150, 250)] == [False, True, False]
 
 
 def _line(page: Page, force: float) -> None:

@@ -25,8 +25,9 @@ def listen(host: str, port: int) -> socket.socket:
         family, *_, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except OSError as error:
-        raise ConfigError([Finding("serving.host", f"{host}: {error.strerror}")]) from error
+    except (OSError, UnicodeError) as error:  # no such name; none at all
+        told = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError([Finding("serving.host", f"{host}: {told}")]) from error
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -69,10 +69,8 @@ class Child:
         """Return the exit code of a process that has ended since the last call, else None."""
         if self._process is None or (code := self._process.poll()) is None:
             return None
-        if self._process.stdin is not None:
-            self._process.stdin.close()
         self.failures = 0 if self.is_steady else self.failures + 1
-        self._process = None
+        self._forget(self._process)
         wait = min(FIRST_WAIT * 2 ** (self.failures - 1), LONGEST_WAIT) if self.failures else 0.0
         self._not_before = time.monotonic() + wait
         return code
@@ -84,12 +82,20 @@ class Child:
 
     def wait(self, until: float) -> bool:
         """Wait for its end until ``until`` (``time.monotonic()``), then kill it; True if killed."""
-        if self._process is None:
+        process = self._process
+        if process is None:
             return False
         try:
-            self._process.wait(max(0.0, until - time.monotonic()))
+            process.wait(max(0.0, until - time.monotonic()))
+            return False
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            process.kill()
+            process.wait()
             return True
-        return False
+        finally:
+            self._forget(process)
+
+    def _forget(self, process: subprocess.Popen[bytes]) -> None:
+        if process.stdin is not None:
+            process.stdin.close()
+        self._process = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import time
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.contract.manifest import MANIFEST
+from digits.contract.manifest import Manifest
 from digits.deployment.local import DeploymentError
 from serving.settings import KEYS
 
@@ -28,11 +27,9 @@ Pixels = NDArray[np.uint8]
 
 def sample(bundle: Path) -> tuple[Pixels, int | None]:
     """Return a digit that lies in a bundle, uint8 ``[28, 28]``, and its label where it has one."""
-    manifest = json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))
-    known = manifest.get("dry_run")
-    if known:
-        pixels = np.frombuffer(base64.b64decode(known["pixels"]), np.uint8)
-        return pixels.reshape(28, 28), int(known["label"])
+    known = Manifest.read(bundle).dry_run
+    if known is not None:
+        return known.image, known.label
     example = json.loads((bundle / EXAMPLE).read_text(encoding="utf-8"))
     return np.asarray(example["pixels"], np.uint8)[0], None
 

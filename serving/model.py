@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from digits.contract.manifest import GRADIENT, NEIGHBOURS, ONNX, Manifest, verify
+from digits.contract.manifest import ANSWER, GRADIENT, NEIGHBOURS, ONNX, Manifest, verify
 from digits.errors import RegistryError
 from serving.errors import RequestError
 from serving.explanations import Explainer, Explanation, Method
@@ -61,7 +61,9 @@ class ServedModel:
         self._threads = threads
         self._logits = self.session(ONNX)
         self._temperature = np.float32(self.manifest.temperature or 1.0)
-        files = self.manifest.files
+        files, abstention = self.manifest.files, self.manifest.abstention
+        self._answer = self.session(ANSWER) if ANSWER in files and abstention else None
+        self._threshold = np.float32(abstention.threshold if abstention else np.inf)
         self._explainer = (
             Explainer(self.session(GRADIENT), self.logits) if GRADIENT in files else None
         )
@@ -91,7 +93,10 @@ class ServedModel:
 
     def predict(self, images: Images) -> Answers:
         """Answer images uint8 ``[N, 28, 28]``, ink high on 0."""
-        return Answers(_softmax(self.logits(images) / self._temperature), None)
+        if self._answer is None:
+            return Answers(_softmax(self.logits(images) / self._temperature), None)
+        probabilities, novelty = self._answer.run(None, {"pixels": images})
+        return Answers(probabilities, novelty <= self._threshold)
 
     def logits(self, images: Images) -> NDArray[np.float32]:
         """Return what the network itself says, float32 ``[N, 10]``."""

@@ -51,12 +51,14 @@ class Abstention(BaseModel):
     Attributes:
         threshold: an image of a larger ``novelty`` is none.
         refused: share of the held-out digits that it takes for none, in 0..1.
+        caught: share of drawn pictures of no digit, not learned from, that it takes for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     threshold: float
     refused: float
+    caught: float
 
 
 class DryRun(BaseModel):

@@ -1,4 +1,4 @@
-"""What a network knows of an image before its last layer, and the few axes that tell most of it."""
+"""Few numbers for many: features on the axes along which they differ most."""
 
 from __future__ import annotations
 
@@ -8,24 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.linalg import eigh
-from torch import Tensor, nn
-
-
-def with_features(model: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the logits ``[N, 10]`` of pixels ``[N, 28, 28]``, and their features ``[N, D]``.
-
-    Features are what the last linear layer reads; a network without one has its pixels.
-    """
-    layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    if not layers:
-        return model(pixels), pixels.float().flatten(1)
-    seen: list[Tensor] = []
-    handle = layers[-1].register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0]))
-    try:
-        logits = model(pixels)
-    finally:
-        handle.remove()
-    return logits, seen[-1].flatten(1)
+from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from digits.errors import ExportError
-from digits.models.embedding import Axes, with_features
+from digits.models.embedding import Axes
+from digits.models.features import with_features
 from digits.training.export import TOLERANCE, for_inference, open_graph, write_graph
 
 OUTPUTS = ("gradient", "logits", "embedding")

@@ -8,14 +8,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from digits.contract.manifest import GRADIENT, NEIGHBOURS, DryRun
+from digits.contract.manifest import ANSWER, GRADIENT, NEIGHBOURS, DryRun
 from digits.data.types import CLASSES, Digits, Split
 from digits.models.classifier import DigitClassifier
-from digits.models.embedding import Axes, with_features
+from digits.models.embedding import Axes
+from digits.models.features import with_features
 from digits.registry.bundle import Parts
 from digits.training.export import for_inference, open_graph
 from digits.training.fit import answers
 from digits.training.gradient import check_gradient, gradient_to_onnx
+from digits.training.novelty import answer_to_onnx
 
 NEIGHBOURS_EACH = 100  # of each class
 EMBEDDING = 64  # axes; a thousand digits take 250 kB
@@ -29,8 +31,8 @@ def serving_parts(
 
     Args:
         classifier: trained.
-        data: neighbours are of its training split, the dry run of its validation split; where
-            that is empty there is none.
+        data: neighbours are of its training split; abstention and the dry run take a validation
+            split, and are lacking where that is empty.
         temperature: of the calibration.
         folder: is there.
 
@@ -39,7 +41,17 @@ def serving_parts(
     """
     known = _balanced(data.train)
     files = _explaining(classifier, known, folder)
-    return Parts(files, dry_run=_dry_run(classifier, data.validation))
+    if not len(data.validation):
+        return Parts(files)
+    answer = folder / ANSWER
+    abstention = answer_to_onnx(
+        classifier.network,
+        classifier.standard,
+        data,
+        temperature=temperature or 1.0,
+        file=answer,
+    )
+    return Parts([answer, *files], abstention, _dry_run(classifier, data.validation))
 
 
 def _balanced(train: Split) -> Split:
@@ -87,8 +99,6 @@ def _embed(graph: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _dry_run(classifier: DigitClassifier, validation: Split) -> DryRun | None:
     """Choose the digit that the model is surest of among those that it answers rightly."""
-    if not len(validation):
-        return None
     logits = answers(classifier, validation.images)
     margins = np.where(logits.argmax(axis=1) == validation.labels, _margins(logits), -np.inf)
     surest = int(margins.argmax())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from pathlib import Path
 
@@ -9,10 +10,14 @@ import pytest
 import torch
 
 from digits.contract.preprocessing import Preprocessing
-from digits.models.networks import Tiny
+from digits.data.uci import Uci
+from digits.models.classifier import DigitClassifier
+from digits.models.networks import Cnn, Tiny
+from digits.models.objective import Supervised
 from digits.registry.bundle import Origin, write_bundle
 from digits.registry.versions import BUNDLE
 from digits.tracking.store import Tracking
+from digits.training import schedules
 from digits.training.export import to_onnx
 
 STANDARD = Preprocessing()
@@ -87,3 +92,30 @@ def traffic_url(request, tmp_path):
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/new/traffic.db"
     return request.getfixturevalue("postgres").database()
+
+
+@pytest.fixture(scope="session")
+def scans():
+    """The real digits inside scikit-learn."""
+    return Uci().read()
+
+
+@pytest.fixture(scope="session")
+def classifier_of_scans(scans):
+    """A small network that has learned them in some seconds."""
+    torch.manual_seed(0)
+    classifier = DigitClassifier(
+        Cnn([8, 16], depth=1),
+        objective=Supervised(blanks=1),
+        optimizer=functools.partial(torch.optim.Adam, lr=0.01),
+        scheduler=schedules.constant,
+    )
+    optimizer = torch.optim.Adam(classifier.parameters(), 0.01)
+    pixels, labels = torch.from_numpy(scans.train.images), torch.from_numpy(scans.train.labels)
+    for _ in range(8):
+        for chosen in torch.randperm(len(labels)).split(64):
+            loss, _ = classifier.objective(classifier, pixels[chosen], labels[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return classifier.eval()

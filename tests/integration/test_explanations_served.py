@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 
 import numpy as np
@@ -13,10 +12,8 @@ from digits.contract.manifest import GRADIENT
 from digits.errors import ExportError
 from digits.evaluation import explainers
 from digits.models import networks
-from digits.models.classifier import DigitClassifier
-from digits.models.embedding import Axes, with_features
-from digits.models.objective import Supervised
-from digits.training import schedules
+from digits.models.embedding import Axes
+from digits.models.features import with_features
 from digits.training.export import for_inference, open_graph, to_onnx
 from digits.training.gradient import check_gradient, gradient_to_onnx
 from serving.explanations import Explainer
@@ -89,40 +86,10 @@ def test_axes_keep_distances_and_come_longest_first():
 
 
 @pytest.fixture(scope="module")
-def trained(digits_of_uci):
-    """A small network that has learned the scans."""
-    torch.manual_seed(0)
-    train = digits_of_uci.train
-    classifier = DigitClassifier(
-        networks.Cnn([8, 16], depth=1),
-        objective=Supervised(),
-        optimizer=functools.partial(torch.optim.Adam, lr=0.01),
-        scheduler=schedules.constant,
-    )
-    optimizer = torch.optim.Adam(classifier.parameters(), 0.01)
-    pixels, labels = torch.from_numpy(train.images), torch.from_numpy(train.labels)
-    for _ in range(8):
-        for chosen in torch.randperm(len(labels)).split(64):
-            loss, _ = classifier.objective(classifier, pixels[chosen], labels[chosen])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-    return classifier.eval().network
-
-
-@pytest.fixture(scope="module")
-def digits_of_uci():
-    """The scans inside scikit-learn."""
-    from digits.data.uci import Uci
-
-    return Uci().read()
-
-
-@pytest.fixture(scope="module")
-def subject(trained, digits_of_uci, tmp_path_factory):
+def subject(classifier_of_scans, scans, tmp_path_factory):
     """200 held-out scans, the network in torch, and what explains it without."""
-    folder = tmp_path_factory.mktemp("graphs")
-    images = digits_of_uci.test.images[:200]
+    folder, trained = tmp_path_factory.mktemp("graphs"), classifier_of_scans.network
+    images = scans.test.images[:200]
     _, axes = embedding_axes(trained, images)
     gradient_to_onnx(trained, **STANDARD, axes=axes, file=folder / GRADIENT)
     to_onnx(trained, **STANDARD, file=folder / "model.onnx")
@@ -133,7 +100,7 @@ def subject(trained, digits_of_uci, tmp_path_factory):
     inference = for_inference(trained, **STANDARD)
     with torch.inference_mode():
         logits = inference(torch.from_numpy(images)).numpy()
-    assert (logits.argmax(axis=1) == digits_of_uci.test.labels[:200]).mean() > 0.95
+    assert (logits.argmax(axis=1) == scans.test.labels[:200]).mean() > 0.95
     return images, inference, explainer, logits
 
 

@@ -9,8 +9,9 @@ import sys
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 
-from digits.contract.manifest import GRADIENT, NEIGHBOURS, DryRun, Manifest, verify
+from digits.contract.manifest import ANSWER, GRADIENT, NEIGHBOURS, DryRun, Manifest, verify
 from digits.contract.preprocessing import Preprocessing
 from digits.data.types import Digits
 from digits.errors import RegistryError
@@ -79,8 +80,8 @@ def served(bundle):
 
 def test_every_file_is_in_the_manifest(bundle):
     manifest = verify(bundle)
-    assert {GRADIENT, NEIGHBOURS} <= set(manifest.files)
-    assert manifest.lacking() == ["abstention", "answer.onnx"]
+    assert {ANSWER, GRADIENT, NEIGHBOURS} <= set(manifest.files)
+    assert manifest.lacking() == []
 
 
 def test_dry_run_is_a_validation_digit_with_its_label(bundle, served, digits):
@@ -125,7 +126,7 @@ def test_neighbours_are_drawn_evenly_and_the_same_every_time(bundle, classifier,
         assert np.bincount(stored["labels"]).tolist() == [30] * 10
         assert stored["embeddings"].dtype == np.float32
     serving_parts(classifier, digits, temperature=1.5, folder=tmp_path)
-    for name in (GRADIENT, NEIGHBOURS):
+    for name in (ANSWER, GRADIENT, NEIGHBOURS):
         assert (tmp_path / name).read_bytes() == (bundle / name).read_bytes()
 
 
@@ -137,12 +138,22 @@ def test_what_is_made_leaves_the_training_as_it_was(classifier, digits, tmp_path
     assert all(torch.equal(value, weights[name]) for name, value in before.items())
 
 
-def test_without_validation_there_is_no_dry_run(classifier, digits, tmp_path):
+def test_without_validation_there_is_neither_dry_run_nor_abstention(classifier, digits, tmp_path):
     nothing = digits.validation.take(np.zeros(0, np.intp))
     bare = Digits(digits.name, digits.description, digits.train, nothing, digits.test)
     parts = serving_parts(classifier, bare, temperature=None, folder=tmp_path)
-    assert parts.dry_run is None
+    assert (parts.dry_run, parts.abstention) == (None, None)
     assert {file.name for file in parts.files} == {GRADIENT, NEIGHBOURS}
+
+
+def test_answers_are_the_calibrated_ones_of_the_network(served, digits):
+    answers = served.predict(digits.test.images)
+    wanted = softmax(served.logits(digits.test.images) / 1.5, axis=1)
+    np.testing.assert_allclose(answers.probabilities, wanted, atol=1e-5)
+    assert answers.is_digit.dtype == bool
+    assert answers.is_digit.mean() > 0.9
+    refused = served.manifest.abstention.refused
+    assert refused == pytest.approx(1 - answers.is_digit.mean())
 
 
 def test_older_bundle_answers_and_says_what_it_lacks(make, tmp_path, digits):
@@ -150,10 +161,12 @@ def test_older_bundle_answers_and_says_what_it_lacks(make, tmp_path, digits):
     old = ServedModel(tmp_path / "bundle")
     old.dry_run()
     image = digits.test.images[0]
-    assert old.predict(image[None]).probabilities.sum() == pytest.approx(1)
+    answers = old.predict(image[None])
+    assert answers.probabilities.sum() == pytest.approx(1)
+    assert answers.is_digit is None
     with pytest.raises(RequestError, match=r"lacks gradient\.onnx") as raised:
         old.explain(image, "saliency", 3)
-    assert (raised.value.status, raised.value.code) == (501, "lacking")
+    assert (raised.value.status, raised.value.code) == (409, "lacking")
     with pytest.raises(RequestError, match=r"lacks neighbours\.npz"):
         old.nearest(image, 3)
 

@@ -105,7 +105,7 @@ def test_older_manifest_without_optional_parts_says_what_it_lacks(bundle):
 
 
 def test_whole_manifest_lacks_nothing():
-    abstention = Abstention(threshold=0.5, refused=0.004)
+    abstention = Abstention(threshold=0.5, refused=0.004, caught=0.95)
     dry_run = DryRun.of(np.arange(784).reshape(28, 28).astype(np.uint8), 7)
     files = dict.fromkeys(("answer.onnx", "gradient.onnx", "neighbours.npz"), "0" * 64)
     whole = manifest(temperature=1.5, abstention=abstention, dry_run=dry_run, files=files)

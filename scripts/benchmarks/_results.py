@@ -36,10 +36,13 @@ class Results:
         name: of the CSV file.
         values: names of the measured columns.
         fresh: throw earlier rows away instead of going on from them.
+        folder: of the file.
     """
 
-    def __init__(self, name: str, values: Sequence[str], *, fresh: bool) -> None:
-        self.file = FOLDER / f"{name}.csv"
+    def __init__(
+        self, name: str, values: Sequence[str], *, fresh: bool, folder: Path = FOLDER
+    ) -> None:
+        self.file = folder / f"{name}.csv"
         self.columns = [*KEYS, *values, "config", "cpu", "commit", "command"]
         self.rows: list[dict[str, str]] = []
         if fresh:
@@ -80,8 +83,16 @@ class Results:
         self._write()
         print(f"  {case}, seed {seed}: {values}", file=sys.stderr, flush=True)
 
+    def lacks(self, case: str, seed: int) -> bool:
+        """Tell whether such a row, one without a configuration, is still to be measured."""
+        return not any((row["case"], row["seed"]) == (case, str(seed)) for row in self.rows)
+
+    def forget(self, case: str) -> None:
+        """Drop the rows of a case, so that all of them are measured together."""
+        self.rows = [row for row in self.rows if row["case"] != case]
+
     def _write(self) -> None:
-        FOLDER.mkdir(parents=True, exist_ok=True)
+        self.file.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.file.with_suffix(".tmp")
         with temporary.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, self.columns, restval="", lineterminator="\n")

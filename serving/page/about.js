@@ -11,7 +11,7 @@ const SOURCES = {
 let told = null;
 
 /** Tell of the version that answered, if it is another than before. Throws the Refusal without a key. */
-export async function tellOf(version = undefined) {
+export async function tellOf(version) {
   if (told !== null && (version === undefined || version === told)) return;
   let model;
   try {
@@ -20,11 +20,15 @@ export async function tellOf(version = undefined) {
     if (refusal.status === 401) throw refusal;
     return; // the next answer asks again
   }
-  told = model.version;
+  const answering = version ?? model.version;
+  const known = answering === model.version;
+  // A challenger answers some in the champion's place; another one is new, and is asked about again.
+  told = known || answering === model.challenger ? answering : null;
   const created = new Date(model.created).toLocaleDateString("en-GB", { dateStyle: "medium" });
   const { name, description = SOURCES[name] ?? name } = model.data;
   const scans = name === "uci" ? " Drawn digits look unlike them: a model of MNIST reads these better." : "";
-  byId("about-version").textContent = `Model ${model.version}`;
+  byId("about-version").textContent = `Model ${answering}`;
+  byId("about-facts").hidden = byId("about-data").hidden = !known;
   byId("about-facts").textContent = `${model.parameters.toLocaleString("en")} weights, made ${created}`;
   byId("about-data").textContent = `Learned from ${description.replace(/\.$/, "")}.${scans}`;
   byId("about-kept").textContent = model.images_kept

@@ -34,7 +34,7 @@ export class Correction {
       button.disabled = Number(button.textContent) === read;
     }
     wrong.disabled = !kept; // and unseen
-    wrong.textContent = read !== null ? `This is not ${article(answer.digit)}` : "This is wrong";
+    wrong.textContent = read !== null ? `This is not ${article(read)}` : "It is a digit";
     if (answer?.stored === "off") this.#say("This service keeps no answers, so there is none to correct.");
     if (answer?.stored === "dropped") this.#say("The service was too busy to keep this answer.");
   }

@@ -5,7 +5,7 @@ import { decode, paintHeat, paintInk, wipe } from "./pixels.js";
 const byId = (id) => document.getElementById(id);
 const NEAREST = 9;
 const METHODS = {
-  integrated_gradients: ["Integrated gradients", "How much each pixel adds to the score, counted from an empty page."],
+  integrated_gradients: ["Integrated gradients", "How much each pixel adds to the score of an empty page."],
   saliency: ["Saliency", "How strongly the score reacts if a pixel changes a little."],
   occlusion: ["Occlusion", "How much the score falls when a small patch of the digit is covered."],
 };
@@ -83,7 +83,7 @@ export class Why {
     byId("scale").dataset.kind = byId("heat").dataset.kind = signed ? "signed" : "strength";
     const [title, note] = METHODS[explanation.method];
     const gap = explanation.completeness_gap;
-    const exact = typeof gap === "number" ? ` They add up to the score to within ${gap.toPrecision(2)}.` : "";
+    const exact = typeof gap === "number" ? ` The sum is exact to ${gap.toPrecision(2)}.` : "";
     byId("method-note").textContent = note + exact;
     byId("heat").setAttribute("aria-label", `${title} for ${target}: a heat map over the digit. ${note}`);
     this.#repaint();

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from digits.contract import leash
 
+PYTHON = (sys.executable, "-P")  # -P: no module of the folder where the command was typed
 STEADY_SECONDS = 5.0  # who has run that long did not fail to start
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 30.0
@@ -35,7 +36,7 @@ class Child:
         descriptors: Sequence[int] = (),
     ) -> None:
         self.failures = 0
-        self._command = [sys.executable, "-m", *arguments, leash.SWITCH]
+        self._command = [*PYTHON, "-m", *arguments, leash.SWITCH]
         self._environment = dict(environment)
         self._descriptors = tuple(descriptors)
         self._process: subprocess.Popen[bytes] | None = None

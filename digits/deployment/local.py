@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -19,9 +20,9 @@ from digits.contract.pointer import Pointer
 from digits.deployment.resolve import Watch
 from digits.deployment.service import STATE, State, command, is_running, note, prepare, state
 from digits.deployment.supervisor import KILL_SECONDS, POINTER, RENEW, SETTINGS, WATCH
-from digits.errors import DigitsError
+from digits.errors import ConfigError, DigitsError
 from serving.listening import listen
-from serving.settings import Settings
+from serving.settings import Limits, Settings
 
 LOG = "service.log"
 START_SECONDS = 60.0
@@ -71,11 +72,17 @@ class Local:
         """Return where it runs.
 
         Raises:
-            DeploymentError: it does not run.
+            DeploymentError: it does not run, or on another machine.
         """
-        found = state(self.folder)
+        found = self._found()
         if found is None:
             raise DeploymentError(f"Nothing is deployed in {self.folder}: action=apply starts it")
+        return found
+
+    def _found(self) -> State | None:
+        found = state(self.folder)
+        if found is not None and found.host != socket.gethostname():
+            raise DeploymentError(f"{self.folder} is served by {found.host}: go on there")
         return found
 
     def settings(self) -> Settings:
@@ -90,7 +97,11 @@ class Local:
         """Say what :meth:`apply` would do."""
         if not is_running(self.folder):
             return "start"
-        if _comparable(self.settings()) != _comparable(order.settings):
+        try:
+            present_settings = self.settings()
+        except ConfigError:  # of another version of this program
+            return "restart"
+        if _comparable(present_settings) != _comparable(order.settings):
             return "restart"
         file = self.folder / WATCH
         present = Watch.read(file) if file.exists() else None
@@ -128,7 +139,7 @@ class Local:
         return was_there
 
     def _start(self, order: Order) -> None:
-        before = state(self.folder)
+        before = self._found()
         if before is None or not before.address.endswith(f":{order.settings.port}"):
             listen(order.settings.host, order.settings.port).close()  # before the old one is ended
         note(order.settings, order.pointer)
@@ -159,11 +170,15 @@ class Local:
         return found is not None and found.started is not None
 
     def _stop(self) -> None:
-        found = state(self.folder)
+        found = self._found()
         if found is None:
             return
+        try:
+            drain = self.settings().limits.drain_seconds
+        except ConfigError:
+            drain = Limits().drain_seconds
         os.kill(found.pid, signal.SIGTERM)
-        wait = self.settings().limits.drain_seconds + 2 * KILL_SECONDS
+        wait = drain + 2 * KILL_SECONDS
         if not _until(lambda: not is_running(self.folder), wait):
             raise DeploymentError(f"Process {found.pid} does not end: see {self.log}")
 

@@ -24,6 +24,7 @@ from digits.contract import switches
 from digits.contract.files import write_atomically
 from digits.contract.pointer import Pointer
 from digits.contract.prediction import Deployment
+from digits.deployment.child import PYTHON
 from digits.deployment.supervisor import POINTER, SETTINGS, WATCH, Supervisor
 from digits.errors import DigitsError
 from serving.listening import address_of, listen
@@ -40,6 +41,7 @@ class State(BaseModel):
     """What a running service says of itself.
 
     Attributes:
+        host: the machine that it runs on; others may see its folder.
         pid: of the process that takes SIGTERM.
         address: where it answers.
         deployment: its id, kept with every prediction.
@@ -48,6 +50,7 @@ class State(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    host: str
     pid: int
     address: str
     deployment: str
@@ -86,7 +89,7 @@ def note(settings: Settings, pointer: Pointer) -> None:
 
 def command(folder: Path, listener: socket.socket) -> list[str]:
     """Return the command of the service in ``folder``; ``listener`` has to be inheritable."""
-    program = [sys.executable, "-m", "digits.deployment.service"]
+    program = [*PYTHON, "-m", "digits.deployment.service"]
     return [*program, str(folder), "--fd", str(listener.fileno())]
 
 
@@ -139,7 +142,12 @@ def _serve(folder: Path, descriptor: int | None) -> None:
     else:
         listener = socket.socket(fileno=descriptor)
     file, screen = folder / STATE, folder / SCREEN
-    begun = State(pid=os.getpid(), address=address_of(listener), deployment=settings.deployment)
+    begun = State(
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        address=address_of(listener),
+        deployment=settings.deployment,
+    )
 
     def ready() -> None:
         answering = begun.model_copy(update={"started": datetime.now(UTC)})

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
+
 import pytest
 from filelock import FileLock
 
@@ -9,7 +12,8 @@ from digits.contract.manifest import ONNX
 from digits.contract.pointer import Pointed, Pointer
 from digits.deployment.local import DeploymentError, Local, Order
 from digits.deployment.resolve import Watch
-from digits.deployment.supervisor import POINTER
+from digits.deployment.service import LOCK, STATE, State, prepare
+from digits.deployment.supervisor import POINTER, SETTINGS
 from serving.settings import Settings
 
 
@@ -38,6 +42,27 @@ def test_service_that_ends_at_once_is_told_and_leaves_nothing(order, tmp_path):
     assert not target.folder.exists()
     with pytest.raises(DeploymentError, match="action=apply starts it"):
         target.state()
+
+
+def test_service_of_another_machine_is_left_alone(order, tmp_path):
+    target = Local(folder=str(tmp_path / "deployments" / "local"))
+    prepare(target.folder, order.settings, order.watch, order.pointer)
+    there = State(host="elsewhere", pid=os.getpid(), address="http://h:1", deployment="d")
+    (target.folder / STATE).write_text(there.model_dump_json())
+    anew = dataclasses.replace(order, settings=order.settings.model_copy(update={"threads": 2}))
+    with FileLock(target.folder / LOCK):  # as that service holds it
+        for change in (target.state, target.destroy, lambda: target.apply(anew)):
+            with pytest.raises(DeploymentError, match="is served by elsewhere"):
+                change()
+    assert target.folder.exists()
+
+
+def test_settings_of_another_program_are_replaced(order, tmp_path):
+    target = Local(folder=str(tmp_path / "deployments" / "local"))
+    prepare(target.folder, order.settings, order.watch, order.pointer)
+    (target.folder / SETTINGS).write_text('{"pointer": "p", "unheard_of": 1}')
+    with FileLock(target.folder / LOCK):
+        assert target.plan(order) == "restart"
 
 
 def test_two_commands_do_not_change_it_at_once(order, tmp_path):

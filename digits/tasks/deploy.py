@@ -150,8 +150,9 @@ def _rollback(target: Local, wanted: Wanted, again: _Again) -> None:
     pair = champion.rollback(wanted.tracking.client(), wanted.name)
     version = f"{wanted.name}/{pair.champion}"
     told = f"{version} is the champion again"
-    if target.pointer().champion.alias != champion.CHAMPION:
-        told += f"; the service does not follow it: it was started with version={wanted.version}"
+    served = target.pointer().champion
+    if served.alias != champion.CHAMPION:
+        told += f"; the service does not follow it: {served.version} was asked for by name"
     elif not answering(state.address, version, wait=wanted.watch_seconds + SWAP_SECONDS):
         told += f"; the service has not taken it over yet, see {target.log}"
     _show(target, wanted, again, ("done", told))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +16,10 @@ import requests
 import uvicorn
 
 from serving.app import create_app
+from serving.call import App
 from serving.listening import address_of, listen
 from serving.protocol import bounded
-from serving.settings import Settings
+from serving.settings import Limits, Settings
 
 WAIT = 10  # seconds until a service has to be ready
 
@@ -62,10 +64,19 @@ def client(bundle) -> Iterator[Client]:
 def running(settings: Settings) -> Iterator[Client]:
     """Serve in a thread of this process."""
     handlers, level = logging.root.handlers[:], logging.root.level
-    listener = listen(settings.host, settings.port)
-    config = uvicorn.Config(
-        create_app(settings), log_config=None, access_log=False, http=bounded(settings.limits)
-    )
+    try:
+        listener = listen(settings.host, settings.port)
+        with serving(create_app(settings), listener, settings.limits) as client:
+            yield client
+    finally:
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(level)
+
+
+@contextmanager
+def serving(app: App, listener: socket.socket, limits: Limits) -> Iterator[Client]:
+    """Serve any application in a thread of this process."""
+    config = uvicorn.Config(app, log_config=None, access_log=False, http=bounded(limits))
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -77,5 +88,3 @@ def running(settings: Settings) -> Iterator[Client]:
     finally:
         server.should_exit = True
         thread.join(WAIT)
-        logging.root.handlers[:] = handlers
-        logging.root.setLevel(level)

@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from serving.listening import listen
 from serving.settings import KEYS, Limits, Settings
-from tests.integration.serving.conftest import running
+from tests.integration.serving.conftest import running, serving
 
 DIGIT = b"\x07" * 784
 OCTETS = "application/octet-stream"
@@ -97,6 +98,64 @@ def test_a_head_that_dawdles_is_told_so(bundle):
         for begun in (b"", b"GET /heal", b"GET / HTTP/1.1\r\nHost: x\r\n", whole + b"GET /heal"):
             assert b"HTTP/1.1 408" in raw(client, begun, wait=3)
         assert client.get("/healthz").status_code == 200
+
+
+def open_connection(client, *, window: int | None = None) -> socket.socket:
+    host, _, port = client.url.removeprefix("http://").partition(":")
+    connection = socket.socket()
+    if window is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+    connection.settimeout(5)
+    connection.connect((host, int(port)))
+    return connection
+
+
+def test_a_connection_does_not_stay_because_something_trickles_in(bundle):
+    settings = Settings(pointer=bundle, port=0, limits=Limits(request_seconds=0.3))
+    whole = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    foreign = (
+        b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nOrigin: http://e\r\nContent-Length: 9\r\n\r\n"
+    )
+    with running(settings) as client:
+        for request in (whole, foreign):
+            with open_connection(client) as connection:
+                connection.sendall(request)
+                assert connection.recv(65536).startswith((b"HTTP/1.1 200", b"HTTP/1.1 403"))
+                connection.sendall(b"\r\n")  # no request, and yet it was not idle
+                while connection.recv(65536):  # until it is closed
+                    pass
+
+
+def test_who_does_not_read_the_answer_is_cut_off(bundle):
+    settings = Settings(pointer=bundle, port=0, limits=Limits(in_flight=1, request_seconds=0.5))
+    many = DIGIT * 1024
+    head = (
+        b"POST /v1/predict?pixels=true HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n"
+        b"Content-Type: application/octet-stream\r\n\r\n" % len(many)
+    )
+    with running(settings) as client, open_connection(client, window=4096) as connection:
+        connection.settimeout(0.2)
+        with pytest.raises((TimeoutError, ConnectionError)):
+            for _ in range(50):  # until no answer fits on the way any more
+                connection.sendall(head + many)
+        time.sleep(2)
+        assert client.post("/v1/predict", DIGIT, OCTETS).status_code == 200
+
+
+def test_headers_behind_a_body_are_not_kept():
+    seen = []
+
+    async def app(scope, receive, send):
+        while (await receive()).get("more_body"):
+            pass
+        seen.append(dict(scope["headers"]))
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with serving(app, listen("127.0.0.1", 0), Limits()) as client:
+        assert raw(client, head, b"0\r\n", b"X-Late: a\r\n" * 1000, b"\r\n")[9:12] == b"204"
+    assert set(seen[0]) == {b"host", b"connection", b"transfer-encoding"}
 
 
 def test_more_connections_than_allowed_are_closed(bundle):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import math
+import os
 import signal
 import socket
 import sys
@@ -24,6 +25,8 @@ from serving.app import create_app  # noqa: E402
 from serving.listening import BACKLOG, address_of, listen  # noqa: E402
 from serving.protocol import bounded  # noqa: E402
 from serving.settings import Settings  # noqa: E402
+
+PROXIES = "FORWARDED_ALLOW_IPS"  # uvicorn's own: addresses whose X-Forwarded-For is believed
 
 
 def main() -> int:
@@ -67,6 +70,8 @@ def serve(settings: Settings, listener: socket.socket) -> None:
         log_config=None,
         log_level="warning",
         server_header=False,
+        # A client must not choose the address that it is counted under: only named proxies may.
+        proxy_headers=PROXIES in os.environ,
         backlog=BACKLOG,
         timeout_graceful_shutdown=math.ceil(settings.limits.drain_seconds),
     )

@@ -18,11 +18,15 @@ DIGITS: dict[int, list[Stroke]] = {
     4: [[(0.4, 0.2), (0.31, 0.52), (0.7, 0.52)], [(0.62, 0.3), (0.57, 0.83)]],
     7: [[(0.3, 0.24), (0.7, 0.24), (0.6, 0.43), (0.51, 0.62), (0.45, 0.8)]],
 }  # fmt: skip
+SCRIBBLE: list[Stroke] = [
+    [(0.1, 0.1), (0.9, 0.2), (0.1, 0.4), (0.9, 0.5), (0.1, 0.7), (0.9, 0.9)],
+    [(0.1, 0.9), (0.5, 0.1), (0.9, 0.9), (0.2, 0.5), (0.8, 0.3)],
+]
 
 
-def write(page: Page, digit: int) -> None:
-    """Write a digit with the mouse."""
-    for stroke in _places(page, digit):
+def write(page: Page, what: int | list[Stroke]) -> None:
+    """Write a digit, or other strokes, with the mouse."""
+    for stroke in _places(page, DIGITS[what] if isinstance(what, int) else what):
         page.mouse.move(*stroke[0])
         page.mouse.down()
         for place in stroke[1:]:
@@ -38,7 +42,7 @@ def touch(page: Page, digit: int) -> None:
         points = [{"x": x, "y": y} for x, y in places]
         finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-    for stroke in _places(page, digit):
+    for stroke in _places(page, DIGITS[digit]):
         send("touchStart", stroke[0])
         for start, end in pairwise(stroke):
             for part in (0.25, 0.5, 0.75, 1.0):
@@ -47,13 +51,13 @@ def touch(page: Page, digit: int) -> None:
         send("touchEnd")
 
 
-def _places(page: Page, digit: int) -> list[Stroke]:
+def _places(page: Page, strokes: list[Stroke]) -> list[Stroke]:
     """Return the strokes in pixels of the window."""
     box = page.locator("#paper").bounding_box()
     assert box is not None
     return [
         [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
-        for stroke in DIGITS[digit]
+        for stroke in strokes
     ]
 
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, Request
 
 from tests.e2e.browser.conftest import Open, Service
-from tests.e2e.browser.hand import settle, write
+from tests.e2e.browser.hand import SCRIBBLE, settle, write
 
 pytestmark = [pytest.mark.browser, pytest.mark.mnist, pytest.mark.timeout(600)]
 
@@ -82,6 +82,17 @@ def test_a_correction_is_kept_before_the_page_says_so(visit: Open, service: Serv
     kept = [each for some in service.store.corrections() for each in some]
     (correction,) = [each for each in kept if each.prediction == prediction]
     assert (correction.label, correction.origin) == (1, "page")
+
+
+def test_a_scribble_is_met_with_doubt(visit: Open, service: Service) -> None:
+    page = visit(service.address)
+    write(page, SCRIBBLE)
+    assert settle(page) is None
+    assert page.locator("#said").text_content() == "Not sure this is a digit"
+    assert page.locator("#sure").text_content().startswith("The closest would be a")
+    page.get_by_role("button", name="It is a digit").click()
+    page.keyboard.press("8")
+    page.wait_for_selector("#thanks:has-text('✓ Stored: this is an 8.')")
 
 
 def test_undo_brings_back_what_was_cleared(visit: Open, service: Service) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -157,13 +159,21 @@ def _levels(rows: list[Any]) -> NDArray[np.uint8]:
 
 
 def _from_numbers(rows: list[Any]) -> NDArray[np.uint8]:
+    return to_levels(to_numbers(chain.from_iterable(rows), "pixels"))
+
+
+def to_numbers(values: Iterable[Any], name: str) -> NDArray[np.float64]:
+    """Return numbers out of JSON as float64 ``[N]``.
+
+    NumPy itself would give a text among them as much room for each value as that text takes.
+
+    Raises:
+        RequestError: one of them is no number; names ``name``.
+    """
     try:
-        numbers = np.array(rows)
-    except ValueError as error:
-        raise _shape() from error
-    if numbers.dtype.kind not in "iufb" or numbers.ndim != 2:
-        raise RequestError(422, "bad_pixels", "pixels must be numbers and nothing else")
-    return to_levels(numbers).reshape(-1)
+        return np.frombuffer(array("d", values), np.float64)
+    except (TypeError, OverflowError) as error:
+        raise RequestError(422, "bad_pixels", f"{name} must be numbers and nothing else") from error
 
 
 def to_levels(numbers: NDArray[Any]) -> NDArray[np.uint8]:

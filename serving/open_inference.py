@@ -6,13 +6,14 @@ binary tensor data extension of Triton Inference Server.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from serving.bodies import PIXELS, SIDE, check_count, key_of, parse_json, to_levels
+from serving.bodies import PIXELS, SIDE, check_count, key_of, parse_json, to_levels, to_numbers
 from serving.call import Answer, Call, json_answer
 from serving.errors import RequestError
 from serving.model import Answers
@@ -21,6 +22,7 @@ from serving.predict import Predictor
 MODEL = "digits"
 ROUTE = f"/v2/models/{MODEL}/infer"
 HEADER_LENGTH = b"inference-header-content-length"
+DIGITS = 12  # of that; Python reads no number of thousands of digits
 OCTETS = b"application/octet-stream"
 
 #: datatype of the protocol -> NumPy's, little-endian as the binary extension has them
@@ -87,7 +89,7 @@ def _split(call: Call) -> tuple[dict[str, Any], bytes]:
     length = call.headers.get(HEADER_LENGTH)
     body, binary = call.body, b""
     if length is not None:
-        if not length.isdigit() or int(length) > len(body):
+        if not length.isdigit() or len(length) > DIGITS or int(length) > len(body):
             raise RequestError(
                 400, "bad_header", "Inference-Header-Content-Length is not within the body"
             )
@@ -135,17 +137,25 @@ def _numbers(tensor: dict[str, Any], binary: bytes, dtype: np.dtype[Any]) -> NDA
         if type(size) is not int or size != len(binary) or size % dtype.itemsize:
             raise RequestError(400, "bad_input", "binary_data_size is not that of the binary part")
         return np.frombuffer(binary, dtype)
-    try:
-        numbers = np.array(tensor.get("data"))
-    except ValueError as error:
-        raise RequestError(400, "bad_input", "data is ragged") from error
-    if numbers.dtype.kind not in "iufb":
-        raise RequestError(400, "bad_input", "data must be numbers and nothing else")
-    if dtype.kind == "u" and dtype.itemsize == 1:
-        if numbers.size and not (numbers.min() >= 0 and numbers.max() <= 255):
-            raise RequestError(400, "bad_input", "UINT8 data must lie in 0..255")
-        return numbers.astype(np.uint8)
-    return numbers
+    numbers = to_numbers(_flat(tensor.get("data")), "data")
+    if dtype != np.uint8:
+        return numbers
+    with np.errstate(invalid="ignore"):
+        octets = numbers.astype(np.uint8)
+    if (octets != numbers).any():
+        raise RequestError(400, "bad_input", "UINT8 data must be whole numbers in 0..255")
+    return octets
+
+
+def _flat(data: Any) -> list[Any]:
+    """Return nested lists of equal lengths as one list, row after row."""
+    if not isinstance(data, list):
+        raise RequestError(400, "bad_input", "data must be a list of numbers")
+    while data and isinstance(data[0], list):
+        if any(not isinstance(row, list) or len(row) != len(data[0]) for row in data):
+            raise RequestError(400, "bad_input", "data is ragged")
+        data = list(chain.from_iterable(data))
+    return data
 
 
 def _parameters(tensor: dict[str, Any]) -> dict[str, Any]:
@@ -189,13 +199,15 @@ def _wanted(content: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> list[tu
     outputs = content.get("outputs")
     if not outputs:
         return [(name, every) for name in arrays]
-    wanted = []
+    wanted: list[tuple[str, bool]] = []
     for output in outputs if isinstance(outputs, list) else [None]:
         name = output.get("name") if isinstance(output, dict) else None
         if not isinstance(output, dict) or name not in arrays:
             raise RequestError(
                 400, "bad_output", f"outputs must be a list of these: {', '.join(arrays)}"
             )
+        if any(name == known for known, _ in wanted):  # else a small request has a huge answer
+            raise RequestError(400, "bad_output", f"{name} is asked for twice")
         parameters = _parameters(output)
         if parameters.get("classification"):
             raise RequestError(400, "bad_output", "the classification extension is not offered")

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.bodies import PIXELS, Asked, check_count, key_of, parse_json, read_pixels, to_levels
+from serving.bodies import (
+    PIXELS,
+    Asked,
+    check_count,
+    key_of,
+    parse_json,
+    read_pixels,
+    to_levels,
+    to_numbers,
+)
 from serving.call import Answer, Call, json_answer
 from serving.errors import RequestError
 from serving.predict import Predictor
@@ -55,7 +66,7 @@ def _read_csv(body: bytes, most: int) -> NDArray[np.uint8]:
     if any(len(row) != PIXELS for row in rows):
         raise RequestError(422, "bad_shape", f"each line must have {PIXELS} numbers")
     try:
-        numbers = np.array(rows).astype(np.float64)
+        numbers = to_numbers(map(float, chain.from_iterable(rows)), "pixels")
     except ValueError as error:
         raise RequestError(422, "bad_pixels", "pixels must be numbers and nothing else") from error
     return to_levels(numbers).reshape(-1, 28, 28)

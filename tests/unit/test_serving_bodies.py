@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import tracemalloc
 
 import numpy as np
 import orjson
@@ -89,6 +90,17 @@ def test_pixels_of_no_image_are_refused_with_a_reason(value, code):
         read_pixels(value, 4)
     assert refused.value.code == code
     assert 400 <= refused.value.status < 500
+
+
+@pytest.mark.parametrize("row", [["7" * 100_000] + [0] * 783, [0.5] * 783 + ["7" * 100_000]])
+def test_a_long_text_among_the_numbers_takes_no_more_room_than_itself(row):
+    tracemalloc.start()
+    try:
+        with pytest.raises(RequestError, match="numbers and nothing else"):
+            read_pixels(row, 4)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 json_values = st.recursive(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import socket
 import struct
@@ -135,8 +136,8 @@ def test_who_does_not_read_the_answer_is_cut_off(bundle):
     )
     with running(settings) as client, open_connection(client, window=4096) as connection:
         connection.settimeout(0.2)
-        with pytest.raises((TimeoutError, ConnectionError)):
-            for _ in range(50):  # until no answer fits on the way any more
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            while True:  # until no answer fits on the way any more
                 connection.sendall(head + many)
         time.sleep(2)
         assert client.post("/v1/predict", DIGIT, OCTETS).status_code == 200

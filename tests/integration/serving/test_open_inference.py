@@ -66,6 +66,12 @@ def test_data_may_be_nested_and_outputs_chosen(client, images, shares):
         asked([-1] * 784, [28, 28], "INT32"),
         asked([0] * 784, [28, 28], outputs=[{"name": "nothing"}]),
         asked([0] * 784, [28, 28], outputs="digit"),
+        asked([0] * 784, [28, 28], outputs=[{"name": "digit"}, {"name": "digit"}]),
+        asked([0.5] * 784, [28, 28]),
+        asked([[0] * 392, [0] * 391 + ["1"]], [28, 28]),
+        asked([[0] * 783, [0]], [28, 28]),
+        asked([[0] * 784, 0], [28, 28]),
+        asked([[[]] * 784], [28, 28]),
         asked([0] * 784, [28, 28], outputs=[3]),
         asked([0] * 784, [28, 28], parameters=3),
         {"inputs": [{"name": "other", "shape": [28, 28], "datatype": "UINT8", "data": []}]},
@@ -76,6 +82,11 @@ def test_a_wrong_request_is_answered_in_the_protocols_own_way(client, body):
     response = client.post(PATH, body)
     assert response.status_code in (400, 422)
     assert response.json()["error"]
+
+
+def test_a_length_of_thousands_of_digits_is_no_fault_of_the_service(client):
+    headers = {"inference-header-content-length": "9" * 5000}
+    assert client.post(PATH, asked([0] * 784, [28, 28]), headers=headers).status_code == 400
 
 
 def test_metadata_and_health(client):

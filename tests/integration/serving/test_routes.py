@@ -108,6 +108,8 @@ def test_pictures_go_through_the_preprocessing_of_the_bundle(client, bundle, ima
         ("/invocations", b"1,2,3", "text/csv", 422, "bad_shape"),
         ("/invocations", b"", "text/csv", 400, "empty_body"),
         ("/invocations", b",".join([b"x"] * 784), "text/csv", 422, "bad_pixels"),
+        ("/invocations", b",".join([b"nan"] * 784), "text/csv", 422, "bad_pixels"),
+        ("/invocations", b",".join([b"1" * 5000] * 784), "text/csv", 422, "bad_pixels"),
         ("/v2/models/digits/infer", b"{}", "application/json", 400, "bad_input"),
         ("/v2/models/other/infer", b"{}", "application/json", 404, "unknown_model"),
         ("/v1/nothing", b"{}", "application/json", 404, "not_found"),

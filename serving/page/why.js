@@ -74,16 +74,16 @@ export class Why {
   show(explanation) {
     const attribution = explanation.attribution.flat();
     const signed = attribution.some((value) => value < 0);
-    const { target } = explanation;
+    const { target, digit } = explanation;
     this.#explained = { pixels: decode(explanation.pixels), attribution, signed };
     byId("why").dataset.state = "explained";
-    byId("why-title").textContent = `Why ${target === 8 ? "an" : "a"} ${target}?`;
+    byId("why-title").textContent = `Why ${target === digit ? "" : "not "}${target === 8 ? "an" : "a"} ${target}?`;
     byId("low").textContent = signed ? `against ${target}` : "little";
     byId("high").textContent = signed ? `for ${target}` : "much";
     byId("scale").dataset.kind = byId("heat").dataset.kind = signed ? "signed" : "strength";
     const [title, note] = METHODS[explanation.method];
     const gap = explanation.completeness_gap;
-    const exact = typeof gap === "number" ? ` The sum is exact to ${gap.toPrecision(2)}.` : "";
+    const exact = typeof gap === "number" ? ` Together they miss it by ${gap.toPrecision(2)}.` : "";
     byId("method-note").textContent = note + exact;
     byId("heat").setAttribute("aria-label", `${title} for ${target}: a heat map over the digit. ${note}`);
     this.#repaint();

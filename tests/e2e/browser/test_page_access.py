@@ -68,7 +68,7 @@ def test_the_keyboard_alone_does_everything(visit: Open, service: Service) -> No
     page.wait_for_selector("#thanks:has-text('✓ Stored: this is a 2.')")
     _tab_to(page, ".bar:nth-child(3)")
     _press(page, "Enter")
-    page.wait_for_selector("#why-title:has-text('Why a 2?')")
+    page.wait_for_selector("#why-title:has-text('Why not a 2?')")
     page.wait_for_selector("#heat[aria-label^='Integrated gradients for 2']")
     _tab_to(page, "#methods input")
     _press(page, "r")

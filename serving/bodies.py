@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -14,18 +12,15 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from digits.contract.image import FORMATS, decode
-from digits.errors import DataError
 from serving.call import Call
 from serving.errors import RequestError
+from serving.pictures import BAD_IMAGE, Images, Preprocess, from_base64, read_pictures
 from serving.settings import Limits
 
 SIDE = 28
 PIXELS = SIDE * SIDE
 KEY_LENGTH = 128
 
-Images = NDArray[np.uint8]
-Preprocess = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 KINDS = "application/json, image/*, application/octet-stream or multipart/form-data"
 
@@ -224,32 +219,8 @@ def read_octets(body: bytes, most: int) -> Images:
     return np.frombuffer(body, np.uint8).reshape(count, SIDE, SIDE)
 
 
-def read_picture(data: bytes, limits: Limits, preprocess: Preprocess) -> Images:
-    """Decode one picture and bring it to what the model sees, uint8 ``[1, 28, 28]``.
-
-    Raises:
-        RequestError: not a picture of a known format, too large, damaged.
-    """
-    try:
-        gray = decode(data, max_pixels=limits.image_pixels, max_bytes=limits.body_bytes)
-        return preprocess(gray)[np.newaxis]
-    except DataError as error:
-        raise RequestError(422, "bad_image", str(error)) from error
-
-
 def _read_base64(texts: Any, name: str, limits: Limits, preprocess: Preprocess) -> Images:
     if not isinstance(texts, list) or not texts:
-        raise RequestError(422, "bad_image", f"{name} must be a list of pictures in base64")
+        raise RequestError(422, BAD_IMAGE, f"{name} must be a list of pictures in base64")
     check_count(len(texts), limits.batch)
-    return np.concatenate([read_picture(_base64(text, name), limits, preprocess) for text in texts])
-
-
-def _base64(text: Any, name: str) -> bytes:
-    if not isinstance(text, str):
-        raise RequestError(422, "bad_image", f"{name} must be base64 text of a {FORMATS} file")
-    if text.startswith("data:"):  # as a browser's canvas gives it
-        text = text.partition(",")[2]
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise RequestError(422, "bad_base64", f"{name} is not proper base64: {error}") from error
+    return read_pictures((from_base64(text, name) for text in texts), limits, preprocess)

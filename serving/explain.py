@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 from typing import Any, get_args
 
-from serving.bodies import Asked, parse_json, read_json, read_octets, read_picture
+from serving.bodies import Asked, parse_json, read_json, read_octets
 from serving.call import Answer, Call, json_answer
 from serving.errors import RequestError
 from serving.explanations import Method
 from serving.model import ServedModel
+from serving.pictures import read_picture
 from serving.predict import Predictor
 from serving.threads import Threads
 

@@ -78,10 +78,17 @@ class Infer:
 
     async def __call__(self, call: Call) -> Answer:
         """Answer a request, in JSON or with binary tensors."""
-        content, binary = _split(call)
-        images = _images(content, binary, self._predictor.limits.batch)
+        content, images = await self._predictor.aside(
+            call, lambda limits: _read(call, limits.batch)
+        )
         answers, version, _, _ = await self._predictor.answers(images, key_of(call), route=ROUTE)
         return _answer(content, answers, version)
+
+
+def _read(call: Call, most: int) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+    """Return the JSON part of the body, and the images uint8 ``[N, 28, 28]``."""
+    content, binary = _split(call)
+    return content, _images(content, binary, most)
 
 
 def _split(call: Call) -> tuple[dict[str, Any], bytes]:

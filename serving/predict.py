@@ -12,13 +12,21 @@ from numpy.typing import NDArray
 
 from digits.contract.prediction import Prediction, new_id
 from serving.batching import Batcher
-from serving.bodies import KINDS, Asked, key_of, parse_json, read_json, read_octets, read_picture
+from serving.bodies import (
+    KINDS,
+    Asked,
+    key_of,
+    parse_json,
+    read_json,
+    read_octets,
+)
 from serving.call import Answer, Call, json_answer, truth
 from serving.current import Current
 from serving.errors import RequestError
 from serving.metrics import Metrics
 from serving.model import Answers
 from serving.multipart import read_form
+from serving.pictures import BAD_IMAGE, read_picture, read_pictures
 from serving.settings import Limits
 from serving.threads import Threads
 
@@ -26,7 +34,8 @@ T = TypeVar("T")
 
 ROUTE = "/v1/predict"
 INLINE_IMAGES = 64  # more are answered in a thread, while the loop serves others
-INLINE_BYTES = 65_536  # the same for a body with pictures, whose decoding takes long
+INLINE_BYTES = 65_536  # the same for a larger body
+INLINE_PIXELS = 100_000  # and for a larger picture: it may be a very small file
 
 Images = NDArray[np.uint8]
 
@@ -64,6 +73,8 @@ class Predictor:
     ) -> None:
         self.models = models
         self.limits = limits
+        pixels = min(limits.image_pixels, INLINE_PIXELS)
+        self._small = limits.model_copy(update={"image_pixels": pixels})
         self._batcher = batcher
         self._recorder = recorder
         self._metrics = metrics
@@ -94,8 +105,8 @@ class Predictor:
         limits = self.limits
         preprocess = self.models.champion.preprocess
         if kind in ("application/json", ""):
-            asked = await self._aside(
-                call, lambda: read_json(parse_json(call.body), limits, preprocess)
+            asked = await self.aside(
+                call, lambda limits: read_json(parse_json(call.body), limits, preprocess)
             )
         elif kind == "application/octet-stream":
             images = read_octets(call.body, limits.batch)
@@ -103,14 +114,13 @@ class Predictor:
         elif kind.startswith("image/"):
             if not call.body:
                 raise RequestError(400, "empty_body", "the body is empty")
-            images = await self._aside(call, lambda: read_picture(call.body, limits, preprocess))
+            images = await self.aside(
+                call, lambda limits: read_picture(call.body, limits, preprocess)
+            )
             asked = Asked(images, False, None, {})
         elif kind == "multipart/form-data":
             files, _ = await read_form(call, limits)
-            images = await self._aside(
-                call,
-                lambda: np.concatenate([read_picture(f, limits, preprocess) for f in files]),
-            )
+            images = await self.aside(call, lambda limits: read_pictures(files, limits, preprocess))
             asked = Asked(images, len(files) > 1, None, {})
         else:
             raise RequestError(415, "unknown_type", f"send {KINDS}, not {kind[:100]!r}")
@@ -118,9 +128,15 @@ class Predictor:
             asked.key = key_of(call)
         return asked
 
-    async def _aside(self, call: Call, read: Callable[[], T]) -> T:
-        """Read a small body at once and a large one in a thread."""
-        return read() if len(call.body) <= INLINE_BYTES else await self._threads.run(read)
+    async def aside(self, call: Call, read: Callable[[Limits], T]) -> T:
+        """Read a small body with small pictures at once, and any other in a thread."""
+        if len(call.body) <= INLINE_BYTES:
+            try:
+                return read(self._small)
+            except RequestError as refusal:
+                if refusal.code != BAD_IMAGE:
+                    raise
+        return await self._threads.run(lambda: read(self.limits))
 
     async def answers(
         self, images: Images, key: str | None, *, route: str, store: bool = True

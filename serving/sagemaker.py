@@ -45,15 +45,24 @@ class Invocations:
     async def _read(self, call: Call) -> Asked:
         kind = call.content_type
         if kind == CSV:
-            images = _read_csv(call.body, self._predictor.limits.batch)
+            images = await self._predictor.aside(
+                call, lambda limits: _read_csv(call.body, limits.batch)
+            )
             return Asked(images, len(images) > 1, key_of(call), {})
         if kind == "application/json" and b'"instances"' in call.body:
-            content = parse_json(call.body)
-            if not isinstance(content, dict) or set(content) != {"instances"}:
-                raise RequestError(422, "unknown_field", "beside instances there may be nothing")
-            images, _ = read_pixels(content["instances"], self._predictor.limits.batch)
+            images = await self._predictor.aside(
+                call, lambda limits: _read_instances(call.body, limits.batch)
+            )
             return Asked(images, True, key_of(call), {})
         return await self._predictor.read(call)
+
+
+def _read_instances(body: bytes, most: int) -> NDArray[np.uint8]:
+    """Read ``{"instances": [...]}`` as uint8 ``[N, 28, 28]``."""
+    content = parse_json(body)
+    if not isinstance(content, dict) or set(content) != {"instances"}:
+        raise RequestError(422, "unknown_field", "beside instances there may be nothing")
+    return read_pixels(content["instances"], most)[0]
 
 
 def _read_csv(body: bytes, most: int) -> NDArray[np.uint8]:

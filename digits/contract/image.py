@@ -30,6 +30,11 @@ _OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "WebP": WebPImagePlugin.WebPImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
 }
+# Each scan of a progressive JPEG goes over all its pixels once more, however few bytes it has;
+# usual are ten or so.
+_SCAN, _MOST_SCANS = b"\xff\xda", 64
+# Pillow unpacks these byte by byte in Python. The oldest kind of header has no such field.
+_RUN_LENGTHS, _OLD_BMP = (b"\x01", b"\x02"), b"\x0c"
 # Opaque pixels that differ by this many grey levels show both paper and ink.
 _PLAIN = 64
 
@@ -54,6 +59,7 @@ def decode(data: bytes, *, max_pixels: int, max_bytes: int) -> NDArray[np.uint8]
         raise DataError(f"the image has {len(data):,} bytes, more than the {max_bytes:,} allowed")
     kind = _kind(data)
     _check_size(_webp_size(data) if kind == "WebP" else (1, 1), max_pixels)
+    _check_effort(kind, data)
     try:
         image = _OPENERS[kind](io.BytesIO(data))
         _check_size(image.size, max_pixels)
@@ -92,6 +98,14 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
             f"the image is {width}x{height} = {width * height:,} pixels, more than the "
             f"{max_pixels:,} allowed"
         )
+
+
+def _check_effort(kind: str, data: bytes) -> None:
+    """Refuse the few files whose decoding takes far longer than their size lets expect."""
+    if kind == "JPEG" and data.count(_SCAN) > _MOST_SCANS:
+        raise DataError(f"the JPEG image has more than {_MOST_SCANS} scans")
+    if kind == "BMP" and data[14:15] != _OLD_BMP and data[30:31] in _RUN_LENGTHS:
+        raise DataError("the BMP image is compressed; send it plain, or as PNG")
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

@@ -55,6 +55,23 @@ def test_png_modes_give_the_same_gray(picture, mode):
     assert np.array_equal(gray(encoded(picture.convert(mode))), np.asarray(picture))
 
 
+def test_a_jpeg_of_very_many_scans_is_refused(picture):
+    once = encoded(picture, "JPEG", progressive=True)
+    scan = once[once.rindex(b"\xff\xda") : -2]
+    assert gray(once[:-2] + scan * 20 + once[-2:]).shape == (20, 30)
+    with pytest.raises(DataError, match="scans"):
+        gray(once[:-2] + scan * 100 + once[-2:])
+
+
+def test_a_bmp_of_runs_is_refused():
+    head = struct.pack("<IiiHHIIiiII", 40, 1_000_000, 1, 1, 8, 1, 0, 0, 0, 256, 256)
+    runs = b"\1\5\0\0"  # one pixel, end of line
+    start = 14 + len(head) + 1024
+    bmp = b"BM" + struct.pack("<IHHI", start + 4, 0, 0, start) + head + bytes(1024) + runs
+    with pytest.raises(DataError, match="compressed"):
+        gray(bmp)
+
+
 def test_cmyk_jpeg_is_read(picture):
     result = gray(encoded(picture.convert("CMYK"), "JPEG"))
     assert result[2, 2] < 20

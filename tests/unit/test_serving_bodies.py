@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import time
 import tracemalloc
 
 import numpy as np
@@ -13,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from serving.bodies import parse_json, read_json, read_octets, read_picture, read_pixels
+from serving.bodies import parse_json, read_json, read_octets, read_pixels
 from serving.errors import RequestError
+from serving.pictures import read_picture, read_pictures
 from serving.settings import Limits
 
 LIMITS = Limits(batch=4, image_pixels=10_000)
@@ -101,6 +103,20 @@ def test_a_long_text_among_the_numbers_takes_no_more_room_than_itself(row):
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_pictures_that_take_too_long_are_not_read_to_the_end():
+    read = []
+
+    def slow(image):
+        read.append(1)
+        time.sleep(0.05)
+        return same(image)
+
+    with pytest.raises(RequestError) as refused:
+        read_pictures([png(DIGIT)] * 50, Limits(request_seconds=0.1), slow)
+    assert refused.value.status == 503
+    assert len(read) < 10
 
 
 json_values = st.recursive(

@@ -61,6 +61,20 @@ def test_a_bomb_is_refused_by_its_header(client):
     assert time.perf_counter() - began < 5
 
 
+def test_a_large_picture_in_a_small_file_does_not_hold_up_others(client):
+    picture = huge_png(4000)
+    assert len(picture) < 10_000
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(client.post, "/v1/predict", picture, "image/png")
+        waits = []
+        while not slow.done():
+            began = time.perf_counter()
+            assert client.get("/healthz").status_code == 200
+            waits.append(time.perf_counter() - began)
+        assert slow.result().status_code == 200
+    assert len(waits) > 3  # one at most, were it decoded on the event loop
+
+
 def test_fifty_megabytes_are_refused_before_they_are_read(client):
     head = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 52428800\r\n\r\n"
     assert raw(client, head, wait=2).startswith(b"HTTP/1.1 413")

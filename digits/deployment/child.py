@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import subprocess
 import sys
@@ -10,10 +11,13 @@ from collections.abc import Mapping, Sequence
 
 from digits.contract import leash
 
+log = logging.getLogger("digits.supervisor")
+
 PYTHON = (sys.executable, "-P")  # -P: no module of the folder where the command was typed
 STEADY_SECONDS = 5.0  # who has run that long did not fail to start
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 30.0
+DOUBLINGS = 16  # more would soon be no number
 
 
 class Child:
@@ -58,23 +62,33 @@ class Child:
         if self._process is not None or time.monotonic() < self._not_before:
             return
         self._started = time.monotonic()
-        self._process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,  # the leash
-            env=self._environment,
-            pass_fds=self._descriptors,
-            process_group=0,  # Ctrl-C goes to the supervisor alone, which then ends the others
-        )
+        try:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,  # the leash
+                env=self._environment,
+                pass_fds=self._descriptors,
+                process_group=0,  # Ctrl-C goes to the supervisor alone, which ends the others
+            )
+        except OSError as error:  # no memory, no process left: perhaps later
+            self._wait_longer()
+            log.warning("No process can be started: %s. It is tried again.", error)
 
     def ended(self) -> int | None:
         """Return the exit code of a process that has ended since the last call, else None."""
         if self._process is None or (code := self._process.poll()) is None:
             return None
-        self.failures = 0 if self.is_steady else self.failures + 1
+        if self.is_steady:
+            self.failures = 0
+        else:
+            self._wait_longer()
         self._forget(self._process)
-        wait = min(FIRST_WAIT * 2 ** (self.failures - 1), LONGEST_WAIT) if self.failures else 0.0
-        self._not_before = time.monotonic() + wait
         return code
+
+    def _wait_longer(self) -> None:
+        self.failures += 1
+        wait = min(FIRST_WAIT * 2.0 ** min(self.failures - 1, DOUBLINGS), LONGEST_WAIT)
+        self._not_before = time.monotonic() + wait
 
     def terminate(self) -> None:
         """Ask it to end."""

@@ -19,12 +19,11 @@ from filelock import FileLock, Timeout
 from digits.contract.pointer import Pointer
 from digits.deployment.resolve import Watch
 from digits.deployment.service import STATE, State, command, is_running, note, prepare, state
-from digits.deployment.supervisor import KILL_SECONDS, POINTER, RENEW, SETTINGS, WATCH
+from digits.deployment.supervisor import KILL_SECONDS, LOG, POINTER, RENEW, SETTINGS, WATCH
 from digits.errors import ConfigError, DigitsError
 from serving.listening import listen
 from serving.settings import Limits, Settings
 
-LOG = "service.log"
 START_SECONDS = 60.0
 LOOK_SECONDS = 0.05
 LAST_LINES = 12  # of the log, shown where the start failed

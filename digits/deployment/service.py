@@ -129,9 +129,9 @@ def main() -> int:
     except Timeout:
         sys.stderr.write(f"{given.folder}: this service is running already\n")
         return 1
-    except DigitsError as error:
+    except (DigitsError, OSError) as error:
         sys.stderr.write(f"{error}\n")
-        return error.exit_code
+        return getattr(error, "exit_code", 1)
     return 0
 
 

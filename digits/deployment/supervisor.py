@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from digits.deployment.child import Child
+from digits.deployment.log_file import keep_short
 from digits.errors import DigitsError
 from serving.listening import reachable
 from serving.settings import Settings
@@ -25,6 +26,7 @@ from serving.settings import Settings
 log = logging.getLogger("digits.supervisor")
 
 SETTINGS, POINTER, WATCH = "settings.json", "pointer.json", "watch.json"
+LOG = "service.log"  # of a service in the background
 METRICS = "metrics"  # what several workers count together
 FAST_FAILURES = 5  # of workers before any has answered, or of one alone: then none ever will
 KILL_SECONDS = 5.0  # that a worker has after its time to drain
@@ -57,6 +59,7 @@ class Supervisor:
         self._metrics = folder / METRICS if self.settings.workers > 1 else None
         self._signals = 0
         self._deaths = 0  # before the first answer
+        self._log = folder / LOG
         self._watch = folder / WATCH
         self._watcher: Child | None = None
         self._is_new = True  # what is to be followed
@@ -117,6 +120,7 @@ class Supervisor:
                 self._take_note(worker, pid, code)
             worker.start_if_due()
         self._tend_watcher()
+        keep_short(self._log)
         if self._ready is not None and is_ready(self._listener):
             self._ready()
             self._ready = None

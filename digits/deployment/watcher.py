@@ -29,6 +29,7 @@ from digits.tracking.store import Tracking  # noqa: E402
 log = logging.getLogger("digits.watcher")
 
 LONGEST_SECONDS = 60.0  # between two looks while the registry does not answer
+DOUBLINGS = 16  # of that wait; more would soon be no number
 LONGEST_REFUSAL = 600.0  # between two fetches of a version that cannot be trusted
 
 
@@ -63,7 +64,8 @@ class Watcher:
             except Exception as error:
                 # Neither a store nor a full disk may end it: the service goes on meanwhile.
                 failures += 1
-                wait = min(self.watch.watch_seconds * 2**failures, LONGEST_SECONDS)
+                wait = self.watch.watch_seconds * 2.0 ** min(failures, DOUBLINGS)
+                wait = min(wait, LONGEST_SECONDS)
                 log.warning("The registry cannot be followed: %s. Again in %.0f s.", error, wait)
                 self._client = None
             else:

@@ -90,6 +90,10 @@ def test_killed_worker_costs_its_own_requests_only(
             asked = sum(load.versions.values())
             until(lambda: sum(load.versions.values()) > asked + 200)
             assert is_alive(other)
+        (watcher,) = [pid for pid, line in children(process.pid).items() if "watcher" in line]
+        kill(watcher)
+        crowned.crown(2)
+        until(lambda: service.version() == "digits/2")
         assert len(load.failures) <= load.clients
         assert all("refused" not in failure for failure in load.failures)
         assert service.metric("digits_predictions_total") >= sum(load.versions.values())

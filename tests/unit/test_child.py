@@ -68,6 +68,18 @@ def test_who_has_run_for_a_while_starts_at_once(started, monkeypatch):
     assert process.pid is not None
 
 
+def test_what_cannot_be_started_now_is_tried_again(started, monkeypatch):
+    process = started("import time; time.sleep(60)")
+    process.wait(time.monotonic())
+    command, process._command = process._command, ["/no/such/program"]
+    process.start_if_due()
+    assert process.pid is None and process.failures == 1
+    process._command = command
+    time.sleep(0.06)
+    process.start_if_due()
+    assert process.pid is not None
+
+
 def test_who_does_not_end_is_killed(started, tmp_path):
     process = started(STUBBORN)
     pid = process.pid

@@ -96,7 +96,7 @@ class ServedModel:
         """Answer images uint8 ``[N, 28, 28]``, ink high on 0."""
         if self._answer is None:
             return Answers(_softmax(self.logits(images) / self._temperature), None)
-        probabilities, novelty = self._answer.run(None, {"pixels": images})
+        probabilities, novelty = _run(self._answer, images)
         return Answers(probabilities, novelty <= self._threshold)
 
     def logits(self, images: Images) -> NDArray[np.float32]:

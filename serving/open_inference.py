@@ -81,8 +81,8 @@ class Infer:
         content, images = await self._predictor.aside(
             call, lambda limits: _read(call, limits.batch)
         )
-        answers, version, _, _ = await self._predictor.answers(images, key_of(call), route=ROUTE)
-        return _answer(content, answers, version)
+        answers, each, _ = await self._predictor.answers(images, key_of(call), route=ROUTE)
+        return _answer(content, answers, each[0].version)
 
 
 def _read(call: Call, most: int) -> tuple[dict[str, Any], NDArray[np.uint8]]:

@@ -140,11 +140,11 @@ class Predictor:
 
     async def answers(
         self, images: Images, key: str | None, *, route: str, store: bool = True
-    ) -> tuple[Answers, str, list[str], str]:
+    ) -> tuple[Answers, list[Prediction], str]:
         """Answer images uint8 ``[N, 28, 28]``, and have them kept.
 
         Returns:
-            The answers, the version that gave them, an id for each image, and what becomes of them:
+            The answers, the same one by one as they are kept, and what becomes of them:
             ``queued``, ``dropped`` (all or some of them) or ``off``.
         """
         ids = [new_id() for _ in range(len(images))]
@@ -156,68 +156,64 @@ class Predictor:
             answers = await self._batcher.predict(model, images)
         if shadow is not None:
             self.models.comparison.put(shadow, images, answers, time.perf_counter() - started)
-        is_digit = answers.is_digit
-        not_digits = 0 if is_digit is None else len(is_digit) - int(is_digit.sum())
+        each = self._one_by_one(ids, images, answers, key, model.version, route)
+        not_digits = sum(prediction.is_digit is False for prediction in each)
         self._metrics.predictions(model.version, route, len(images), not_digits)
-        stored = "off"
-        if store and self._recorder is not None:
-            stored = self._keep(self._recorder, ids, images, answers, key, model.version, route)
-        return answers, model.version, ids, stored
+        if not store or self._recorder is None:
+            return answers, each, "off"
+        kept = [self._recorder.put(prediction) for prediction in each]
+        return answers, each, "queued" if all(kept) else "dropped"
 
-    def _keep(
+    def _one_by_one(
         self,
-        recorder: Recorder,
         ids: list[str],
         images: Images,
         answers: Answers,
         key: str | None,
         version: str,
         route: str,
-    ) -> str:
+    ) -> list[Prediction]:
         now = time.time()
-        stored = "queued"
-        for row, (image, shares) in enumerate(zip(images, answers.probabilities, strict=True)):
-            digit = int(shares.argmax())
-            kept = recorder.put(
-                Prediction(
-                    id=ids[row],
-                    time=now,
-                    key=key,
-                    pixels=image.tobytes(),
-                    probabilities=shares.tobytes(),
-                    digit=digit,
-                    confidence=float(shares[digit]),
-                    is_digit=None if answers.is_digit is None else bool(answers.is_digit[row]),
-                    version=version,
-                    deployment=self._deployment,
-                    source=route,
-                )
+        digits = answers.probabilities.argmax(axis=1).tolist()
+        known = [None] * len(ids) if answers.is_digit is None else answers.is_digit.tolist()
+        rows = zip(ids, images, answers.probabilities, digits, known, strict=True)
+        return [
+            Prediction(
+                id=identifier,
+                time=now,
+                key=key,
+                pixels=image.tobytes(),
+                probabilities=shares.tobytes(),
+                digit=digit,
+                confidence=shares.item(digit),
+                is_digit=is_digit,
+                version=version,
+                deployment=self._deployment,
+                source=route,
             )
-            if not kept:
-                stored = "dropped"
-        return stored
+            for identifier, image, shares, digit, is_digit in rows
+        ]
 
     async def predictions(
         self, asked: Asked, *, route: str, store: bool = True, with_pixels: bool = False
     ) -> list[dict[str, Any]]:
         """Answer what was asked, each image with an object ready for JSON."""
-        images = asked.images
-        answers, version, ids, stored = await self.answers(
-            images, asked.key, route=route, store=store
+        answers, predictions, stored = await self.answers(
+            asked.images, asked.key, route=route, store=store
         )
-        rows = []
-        for row, shares in enumerate(answers.probabilities):
-            digit = int(shares.argmax())
-            prediction = {
-                "id": ids[row],
-                "digit": digit,
-                "confidence": float(shares[digit]),
+        rows: list[dict[str, Any]] = [
+            {
+                "id": prediction.id,
+                "digit": prediction.digit,
+                "confidence": prediction.confidence,
                 "probabilities": shares,
-                "is_digit": None if answers.is_digit is None else bool(answers.is_digit[row]),
-                "version": version,
+                "is_digit": prediction.is_digit,
+                "version": prediction.version,
                 "stored": stored,
             }
-            if with_pixels:
-                prediction["pixels"] = base64.b64encode(images[row].tobytes()).decode()
-            rows.append(prediction)
+            for prediction, shares in zip(predictions, answers.probabilities, strict=True)
+        ]
+        if with_pixels:
+            for row, image in zip(rows, asked.images, strict=True):
+                row["pixels"] = base64.b64encode(image.tobytes()).decode()
         return rows

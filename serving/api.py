@@ -72,6 +72,7 @@ def build(
         lifespan=lifespan,
         docs_url=None,  # its pages fetch their scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # to whatever host the client named
     )
     _add_errors(api)
     _add_v1(api, parts)

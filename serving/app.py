@@ -8,6 +8,7 @@ switches.apply()  # before ONNX Runtime is imported
 
 import asyncio  # noqa: E402
 import contextlib  # noqa: E402
+import threading  # noqa: E402
 from collections.abc import AsyncIterator, Mapping  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
@@ -55,6 +56,7 @@ class Service:
             deployment=settings.deployment,
         )
         self.ready = False
+        self._tallying = threading.Lock()
 
     @contextlib.asynccontextmanager
     async def life(self, _: FastAPI) -> AsyncIterator[None]:
@@ -118,6 +120,10 @@ class Service:
         return self.metrics.text()
 
     def _take_over(self) -> None:
+        with self._tallying:  # a scrape and the count of each second must not count the same twice
+            self._tally()
+
+    def _tally(self) -> None:
         current, recorder = self.current, self.recorder
         compared = current.comparison
         tallies = {

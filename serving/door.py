@@ -6,7 +6,6 @@ few hot routes are answered without the cost of a framework.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Mapping
@@ -24,7 +23,8 @@ from serving.call import (
     error_answer,
 )
 from serving.errors import BROKEN, RequestError
-from serving.guard import Guard
+from serving.guard import Guard, is_probe
+from serving.intake import ClientGoneError, read_body
 from serving.logs import Journal
 from serving.metrics import Metrics
 from serving.settings import Limits
@@ -32,6 +32,9 @@ from serving.traces import Traces
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 FAULT = "digits.fault"  # in the scope: an exception after which there was an answer all the same
+FORMS = frozenset({"/v1/feedback"})  # POST with a few fields and no image
+FORM_BYTES = 4096  # of those, and of all that are not POST
+GONE = (OSError, RuntimeError)  # of ASGI servers and of uvloop, where nobody is left to send to
 OTHER = "other"  # the route of what the service does not know, in metrics
 
 #: of every answer; a page states its own policy, which then stands instead
@@ -87,20 +90,11 @@ class Door:
         given = headers.get(b"x-request-id", b"")
         request_id = given.decode() if REQUEST_ID.fullmatch(given) else new_id()
         self.in_flight += 1
-        error: BaseException | None = None
-        status = 500
+        status, error = 500, None
         try:
-            status = await self._serve(scope, receive, send, headers, request_id)
-            error = scope.get(FAULT)
-        except RequestError as refusal:
-            error, status = refusal, refusal.status
-            await _send(send, error_answer(refusal, request_id), request_id)
+            status, error = await self._answer(scope, receive, send, headers, request_id)
         except ClientGoneError:
             status = 499
-        except Exception as fault:
-            error = fault
-            broken = RequestError(500, "internal", BROKEN)
-            await _send(send, error_answer(broken, request_id), request_id)
         finally:
             self.in_flight -= 1
             seconds = time.perf_counter() - started
@@ -111,6 +105,28 @@ class Door:
                 method = scope["method"]
                 self._traces.request(method, route, status, seconds, request_id, headers)
 
+    async def _answer(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        headers: dict[bytes, bytes],
+        request_id: str,
+    ) -> tuple[int, Exception | None]:
+        """Answer in any case, and return the status and what went wrong."""
+        try:
+            status = await self._serve(scope, receive, send, headers, request_id)
+            return status, scope.get(FAULT)
+        except ClientGoneError:
+            raise
+        except Exception as error:
+            fault = error
+        refusal = fault
+        if not isinstance(refusal, RequestError):
+            refusal = RequestError(500, "internal", BROKEN)
+        await _send(send, error_answer(refusal, request_id), request_id)
+        return refusal.status, fault
+
     async def _serve(
         self,
         scope: Scope,
@@ -120,39 +136,23 @@ class Door:
         request_id: str,
     ) -> int:
         """Answer, and return the status."""
-        if self.in_flight > self._limits.in_flight:
+        if self.in_flight > self._limits.in_flight and not is_probe(scope):
             raise RequestError(
                 503, "busy", "too many requests are at work; try again", {"Retry-After": "1"}
             )
         self._guard.admit(scope, headers)
-        body = await self._body(headers, receive)
         path = scope["path"]
+        limit = self._limits.body_bytes
+        if scope["method"] != "POST" or path in FORMS:
+            limit = min(limit, FORM_BYTES)
+        seconds = self._limits.request_seconds
+        body = await read_body(headers, receive, limit=limit, seconds=seconds)
         endpoint = self._hot.get(path)
         if endpoint is None or scope["method"] != "POST":
             return await self._pass_on(scope, body, receive, send, request_id)
         answer = await endpoint(Call(path, scope["query_string"], headers, body, request_id))
         await _send(send, answer, request_id)
         return answer.status
-
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
-        """Read the body, as far as the limits go.
-
-        Raises:
-            RequestError: it is too large, compressed, or does not arrive in time.
-        """
-        limit = self._limits.body_bytes
-        length = headers.get(b"content-length")
-        if length is not None and (not length.isdigit() or int(length) > limit):
-            raise _too_large(limit)
-        if headers.get(b"content-encoding", b"identity") != b"identity":
-            raise RequestError(415, "compressed", "send the body as it is, not compressed")
-        try:
-            async with asyncio.timeout(self._limits.request_seconds):
-                return await _read(receive, limit)
-        except TimeoutError as error:
-            raise RequestError(
-                408, "too_slow", f"the body took more than {self._limits.request_seconds:g} s"
-            ) from error
 
     async def _pass_on(
         self, scope: Scope, body: bytes, receive: Receive, send: Send, request_id: str
@@ -172,42 +172,25 @@ class Door:
                     *message["headers"],
                     *_missing(message["headers"], request_id),
                 ]
-            await send(message)
+            try:
+                await send(message)
+            except GONE as error:
+                raise ClientGoneError from error
 
         scope["digits.request_id"] = request_id
+        is_head = scope["method"] == "HEAD"
+        inner = {**scope, "method": "GET"} if is_head else scope  # the server leaves the body out
         try:
-            await self._app(scope, again, marked)
+            await self._app(inner, again, marked)
+        except ClientGoneError:
+            raise
         except Exception as fault:
             if not status:
                 raise
             scope[FAULT] = fault  # the framework has answered, and raises it for the log
+        finally:
+            scope["route"] = inner.get("route")
         return status
-
-
-class ClientGoneError(Exception):
-    """The client went away before its request was complete."""
-
-
-async def _read(receive: Receive, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGoneError
-        part, more = message.get("body", b""), message.get("more_body", False)
-        size += len(part)
-        if size > limit:
-            raise _too_large(limit)
-        parts.append(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _too_large(limit: int) -> RequestError:
-    # The rest of the body is not read: the connection cannot be used again.
-    return RequestError(
-        413, "too_large", f"the body may have {limit:,} bytes", {"Connection": "close"}
-    )
 
 
 async def _send(send: Send, answer: Answer, request_id: str) -> None:
@@ -220,8 +203,11 @@ async def _send(send: Send, answer: Answer, request_id: str) -> None:
         *SECURITY,
         *answer.headers,
     ]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+    try:
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
+    except GONE as error:
+        raise ClientGoneError from error
 
 
 def _missing(present: list[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:

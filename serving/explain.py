@@ -18,6 +18,7 @@ ROUTE = "/v1/explain"
 FIELDS = ("method", "target", "nearest")
 METHODS = get_args(Method)
 MOST_NEAREST = 10
+DIGITS = frozenset(map(str, range(MOST_NEAREST + 1)))
 
 
 class Explain:
@@ -88,8 +89,8 @@ def _options(given: dict[str, Any]) -> tuple[Method, int | None, int]:
 
 
 def _whole(name: str, value: Any, most: int) -> int:
-    if isinstance(value, str) and value.isdecimal():  # a query has texts only
-        value = int(value[:9])
+    if isinstance(value, str) and value in DIGITS:  # a query has texts only
+        value = int(value)
     if type(value) is not int or not 0 <= value <= most:
         raise RequestError(422, f"bad_{name}", f"{name} must be a whole number in 0..{most}")
     return value

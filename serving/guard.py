@@ -9,13 +9,17 @@ from collections import OrderedDict
 from serving.call import Scope
 from serving.errors import RequestError
 
+PROBES = frozenset({"/healthz", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready"})
 #: what answers without a key: the page has to ask for one, and probes have none
-OPEN = frozenset(
-    {"/", "/favicon.ico", "/healthz", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready"}
-)
+OPEN = PROBES | {"/", "/favicon.ico"}
 OPEN_BELOW = "/page/"
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 CLIENTS = 10_000  # whose rates are remembered at once
+
+
+def is_probe(scope: Scope) -> bool:
+    """Tell whether this asks how the service is: it may not look dead because it is busy."""
+    return scope["path"] in PROBES and scope["method"] in READING
 
 
 class Guard:

@@ -195,6 +195,7 @@ def test_too_many_requests_at_once_are_told_to_come_again(bundle):
         response = client.post("/v1/predict", DIGIT, OCTETS)
         assert (response.status_code, response.json()["code"]) == (503, "busy")
         assert int(response.headers["retry-after"]) >= 1
+        assert client.get("/healthz").status_code == 200  # busy is not dead
         for each in waiting:
             assert each.result().startswith(b"HTTP/1.1 408")
         assert client.post("/v1/predict", DIGIT, OCTETS).status_code == 200

@@ -9,6 +9,7 @@ import logging
 
 import numpy as np
 import pytest
+import requests
 from PIL import Image
 
 from serving.logs import JsonFormatter
@@ -112,6 +113,15 @@ def test_pictures_go_through_the_preprocessing_of_the_bundle(client, bundle, ima
         ("/invocations", b",".join([b"1" * 5000] * 784), "text/csv", 422, "bad_pixels"),
         ("/v2/models/digits/infer", b"{}", "application/json", 400, "bad_input"),
         ("/v2/models/other/infer", b"{}", "application/json", 404, "unknown_model"),
+        (
+            "/v1/explain?nearest=0000000005",
+            b"x" * 784,
+            "application/octet-stream",
+            422,
+            "bad_nearest",
+        ),
+        ("/v1/feedback", b'{"' + b"a" * 5000 + b'": 1}', "application/json", 413, "too_large"),
+        ("/v1/predict/", b"{}", "application/json", 404, "not_found"),
         ("/v1/nothing", b"{}", "application/json", 404, "not_found"),
         ("/v1/model", b"{}", "application/json", 405, "method_not_allowed"),
     ],
@@ -128,6 +138,15 @@ def test_every_fault_has_the_one_shape(client, path, body, kind, status, code):
 def test_a_compressed_body_is_not_unpacked(client):
     response = client.post("/v1/predict", b"x", headers={"content-encoding": "gzip"})
     assert (response.status_code, response.json()["code"]) == (415, "compressed")
+
+
+def test_head_is_get_without_the_body(client):
+    for path in ("/", "/healthz", "/v1/model"):
+        whole = client.get(path)
+        head = requests.head(client.url + path, timeout=20)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == str(len(whole.content))
+        assert head.headers["content-type"] == whole.headers["content-type"]
 
 
 def test_every_answer_is_protected(client):

@@ -17,7 +17,7 @@ from serving.explanations import Explainer, Explanation, Method
 from serving.neighbours import Neighbour, Neighbours
 
 ERRORS_ONLY = 3  # ONNX Runtime's log level
-AT_ONCE = 64  # images of one run: what more of them fill falls out of the processor's cache
+AT_ONCE = 32  # images of one run: what more of them fill falls out of the processor's cache
 
 Images = NDArray[np.uint8]
 

@@ -27,14 +27,14 @@ class Axes:
     def of(cls, features: NDArray[np.float32], most: int) -> Axes:
         """Find at most ``most`` axes of features ``[N, D]``, the longest first."""
         mean = features.mean(axis=0)
-        centred = (features - mean).astype(np.float64)
+        centred = features - mean
         count = min(most, *centred.shape)
         # Of the two matrices that have the same axes, the smaller one.
         if len(centred) < centred.shape[1]:
             values, vectors = eigh(
                 centred @ centred.T, subset_by_index=(len(centred) - count, len(centred) - 1)
             )
-            kept = values > values[-1] * 1e-9
+            kept = values > values[-1] * 1e-6
             directions = centred.T @ (vectors[:, kept] / np.sqrt(values[kept]))
         else:
             side = centred.shape[1]

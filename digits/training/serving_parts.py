@@ -14,7 +14,7 @@ from digits.models.classifier import DigitClassifier
 from digits.models.embedding import Axes
 from digits.models.features import with_features
 from digits.registry.bundle import Parts
-from digits.training.export import for_inference, open_graph
+from digits.training.export import for_inference
 from digits.training.fit import answers
 from digits.training.gradient import check_gradient, gradient_to_onnx
 from digits.training.novelty import answer_to_onnx
@@ -63,12 +63,12 @@ def _balanced(train: Split) -> Split:
 
 
 def _explaining(classifier: DigitClassifier, known: Split, folder: Path) -> list[Path]:
-    """Write the gradient graph, and the training digits with where that graph embeds them."""
+    """Write the gradient graph, which also embeds; and training digits with their embeddings."""
     standard, network = classifier.standard, classifier.network
     model = for_inference(network, mean=standard.mean, std=standard.std)
     with torch.inference_mode():
-        features = with_features(model, torch.from_numpy(known.images))[1].numpy()
-    axes = Axes.of(features, EMBEDDING)
+        features = with_features(model, torch.from_numpy(known.images))[1]
+    axes = Axes.of(features.numpy(), EMBEDDING)
     graph, neighbours = folder / GRADIENT, folder / NEIGHBOURS
     gradient_to_onnx(network, mean=standard.mean, std=standard.std, axes=axes, file=graph)
     check_gradient(
@@ -78,23 +78,15 @@ def _explaining(classifier: DigitClassifier, known: Split, folder: Path) -> list
         images=known.images[:: max(1, len(known) // CHECKED)],
         file=graph,
     )
-    embeddings = _embed(graph, known.images)
     with neighbours.open("wb") as stream:
         np.savez_compressed(
             stream,
             allow_pickle=False,
             images=known.images,
             labels=known.labels,
-            embeddings=embeddings,
+            embeddings=axes.project(features).numpy(),
         )
     return [graph, neighbours]
-
-
-def _embed(graph: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    pixels, target = images.astype(np.float32), np.zeros(len(images), np.int64)
-    embeddings: NDArray[np.float32]
-    (embeddings,) = open_graph(graph).run(["embedding"], {"pixels": pixels, "target": target})
-    return embeddings
 
 
 def _dry_run(classifier: DigitClassifier, validation: Split) -> DryRun | None:

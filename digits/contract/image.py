@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ _SCAN, _MOST_SCANS = b"\xff\xda", 64
 _RUN_LENGTHS, _OLD_BMP = (b"\x01", b"\x02"), b"\x0c"
 # Opaque pixels that differ by this many grey levels show both paper and ink.
 _PLAIN = 64
+_STRIP = 1 << 20  # pixels
 
 
 def decode(data: bytes, *, max_pixels: int, max_bytes: int) -> NDArray[np.uint8]:
@@ -64,7 +65,8 @@ def decode(data: bytes, *, max_pixels: int, max_bytes: int) -> NDArray[np.uint8]
         image = _OPENERS[kind](io.BytesIO(data))
         _check_size(image.size, max_pixels)
         image.load()
-        return _flat(ImageOps.exif_transpose(image))
+        ImageOps.exif_transpose(image, in_place=True)
+        return _flat(image)
     except DataError:
         raise
     # Pillow's readers let nearly any exception out on damaged bytes: SyntaxError, struct.error,
@@ -128,28 +130,44 @@ def _flat(image: Image.Image) -> NDArray[np.uint8]:
     """Turn any Pillow mode into grey levels without transparency."""
     if image.mode.startswith("I"):
         # 16-bit grey; Pillow's own conversion to L would cut at 255.
-        wide = np.asarray(image).astype(np.int64)
-        return ((np.clip(wide, 0, 65535) * 255 + 32767) // 65535).astype(np.uint8)
+        wide = np.clip(np.asarray(image), 0, 65535).astype(np.int32)
+        wide *= 255
+        wide += 32767
+        wide //= 65535
+        return wide.astype(np.uint8)
     if not image.has_transparency_data:
         return np.asarray(image.convert("L"))
     full = image.convert("RGBA")
-    ink = np.asarray(full.convert("L"), dtype=np.float32)
-    opacity = np.asarray(full.getchannel("A"), dtype=np.float32) / np.float32(255)
-    paper = _paper(ink, opacity)
-    flat: NDArray[np.uint8] = np.rint(ink * opacity + paper * (1 - opacity)).astype(np.uint8)
+    ink = np.asarray(full.convert("L"))
+    alpha = np.asarray(full.getchannel("A"))
+    del full
+    paper = _paper(ink, alpha)
+    flat = np.empty_like(ink)
+    for rows in _strips(ink):  # floats of a whole picture would take twelve times its room
+        opacity = alpha[rows].astype(np.float32) / np.float32(255)
+        flat[rows] = np.rint(ink[rows] * opacity + paper * (1 - opacity))
     return flat
 
 
-def _paper(gray: NDArray[np.float32], opacity: NDArray[np.float32]) -> float:
+def _strips(image: NDArray[np.uint8]) -> Iterator[slice]:
+    """Cut an image ``[H, W]`` into strips of a moderate number of pixels."""
+    height, width = image.shape
+    step = max(1, _STRIP // width)
+    return (slice(start, start + step) for start in range(0, height, step))
+
+
+def _paper(ink: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> float:
     """Choose the grey level of the paper that shows through the transparent pixels.
 
     A page that is mostly opaque and has contrast of its own continues as it is; otherwise what is
     opaque is the ink, and the paper is black or white, whichever is further from it.
     """
-    opaque = gray[opacity >= 0.5]
+    opaque = ink[alpha >= 128]
     if not opaque.size:
-        return 255.0 if not opacity.any() else _opposite(float(np.average(gray, weights=opacity)))
-    if 2 * opaque.size >= gray.size and np.ptp(opaque) >= _PLAIN:
+        weight = int(alpha.sum(dtype=np.int64))
+        total = sum(int(np.vdot(ink[rows].astype(int), alpha[rows])) for rows in _strips(ink))
+        return _opposite(total / weight) if weight else 255.0
+    if 2 * opaque.size >= ink.size and np.ptp(opaque) >= _PLAIN:
         return float(np.median(opaque))
     return _opposite(float(opaque.mean()))
 

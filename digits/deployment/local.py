@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from digits.contract.pointer import Pointer
 from digits.deployment.resolve import Watch
-from digits.deployment.service import STATE, State, command, is_running, note, prepare, state
+from digits.deployment.service import LOCK, STATE, State, command, is_running, note, prepare, state
 from digits.deployment.supervisor import KILL_SECONDS, LOG, POINTER, RENEW, SETTINGS, WATCH
 from digits.errors import ConfigError, DigitsError
 from serving.listening import listen
@@ -181,11 +181,21 @@ class Local:
         if not _until(lambda: not is_running(self.folder), wait):
             raise DeploymentError(f"Process {found.pid} does not end: see {self.log}")
 
+    def _check_folder(self) -> None:
+        """Leave a folder alone that was not made by :func:`prepare`: ours is removed whole."""
+        present = {each.name for each in self.folder.iterdir()} if self.folder.is_dir() else set()
+        if present - {LOCK} and not {SETTINGS, POINTER} <= present:
+            raise DeploymentError(
+                f"{self.folder} holds something else than a deployment: choose another folder as "
+                f"deployment.folder"
+            )
+
     @contextmanager
     def _claimed(self) -> Iterator[None]:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.folder.with_name(f".{self.folder.name}.lock"), timeout=0):
+                self._check_folder()
                 yield
         except Timeout:
             raise DeploymentError(f"Another command is changing {self.folder}") from None

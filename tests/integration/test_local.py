@@ -65,6 +65,17 @@ def test_settings_of_another_program_are_replaced(order, tmp_path):
         assert target.plan(order) == "restart"
 
 
+def test_folder_with_other_things_is_neither_used_nor_removed(order, tmp_path):
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("years of work")
+    target = Local(folder=str(folder))
+    for attempt in (target.destroy, lambda: target.apply(order)):
+        with pytest.raises(DeploymentError, match="something else"):
+            attempt()
+    assert (folder / "thesis.tex").exists()
+
+
 def test_two_commands_do_not_change_it_at_once(order, tmp_path):
     target = Local(folder=str(tmp_path / "deployments" / "local"))
     target.folder.parent.mkdir()

@@ -63,8 +63,7 @@ class Process:
         start_seconds: from the start of its process to its first right answer.
     """
 
-    def __init__(self, started: subprocess.Popen[bytes], start_seconds: float) -> None:
-        self._started = started
+    def __init__(self, start_seconds: float) -> None:
         self.start_seconds = start_seconds
 
     def cpu_seconds(self) -> float:
@@ -101,7 +100,7 @@ def running(launch: Launch, is_ready: Callable[[], bool], log: Path) -> Iterator
                 tail = log.read_text(errors="replace")[-1500:]
                 raise FailedError(f"does not get ready; its log ends with\n{tail}")
             time.sleep(0.005)
-        yield Process(process, time.perf_counter() - begin)
+        yield Process(time.perf_counter() - begin)
     finally:
         _end(process)
 

@@ -63,7 +63,7 @@ def read_json(
         raise RequestError(422, "missing_field", "give one of pixels, image and images")
     name = given[0]
     value = content.pop(name)
-    key = _key(content.pop("key", None))
+    key = checked_key(content.pop("key", None))
     for other in content:
         if other not in known:
             raise RequestError(422, "unknown_field", f"unknown field {other[:50]!r}")
@@ -90,8 +90,16 @@ def parse_json(body: bytes) -> Any:
         raise RequestError(400, "bad_json", f"the body is not JSON: {error}") from error
 
 
-def _key(value: Any) -> str | None:
-    if value is None or (isinstance(value, str) and 0 < len(value) <= KEY_LENGTH):
+def checked_key(value: Any) -> str | None:
+    """Return the key that a client gave, or None.
+
+    Raises:
+        RequestError: it is no text, empty or too long.
+    """
+    if value is None:
+        return None
+    # PostgreSQL has no room for the character 0.
+    if isinstance(value, str) and 0 < len(value) <= KEY_LENGTH and "\0" not in value:
         return value
     raise RequestError(422, "bad_key", f"key must be a text of 1 to {KEY_LENGTH} characters")
 
@@ -99,7 +107,7 @@ def _key(value: Any) -> str | None:
 def key_of(call: Call) -> str | None:
     """Return the key in the request's header, if there is one."""
     value = call.headers.get(b"x-digits-key")
-    return _key(value.decode("latin-1")) if value is not None else None
+    return checked_key(value.decode("latin-1")) if value is not None else None
 
 
 def read_pixels(value: Any, most: int) -> tuple[Images, bool]:

@@ -16,6 +16,7 @@ from serving.errors import RequestError
 log = logging.getLogger("serving")
 
 FIELDS = "digits_fields"
+MOST_CHARACTERS = 500  # of a reason: it may say again what the client has sent
 
 
 class JsonFormatter(logging.Formatter):
@@ -83,7 +84,7 @@ class Journal:
             "client": (scope.get("client") or ("",))[0],
         }
         if isinstance(error, RequestError):
-            fields |= {"code": error.code, "reason": error.message}
+            fields |= {"code": error.code, "reason": error.message[:MOST_CHARACTERS]}
         log.log(
             logging.ERROR if fault or status >= 500 else logging.INFO,
             "request",

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from serving.bodies import checked_key
 from serving.call import Call
 from serving.errors import RequestError
 from serving.settings import Limits
@@ -14,11 +15,11 @@ from serving.settings import Limits
 FILES = ("file", "image", "images")
 
 
-async def read_form(call: Call, limits: Limits) -> tuple[list[bytes], dict[str, str]]:
-    """Return the files of a form, and its other fields.
+async def read_form(call: Call, limits: Limits) -> tuple[list[bytes], str | None]:
+    """Return the files of a form, and the client's key if there is one.
 
     Raises:
-        RequestError: not a proper form, without a file, or with too many.
+        RequestError: not a proper form, without a file, with too many, or with other fields.
     """
 
     async def once() -> AsyncGenerator[bytes, None]:
@@ -37,17 +38,19 @@ async def read_form(call: Call, limits: Limits) -> tuple[list[bytes], dict[str, 
     except (MultiPartException, KeyError, ValueError) as error:
         reason = getattr(error, "message", "") or "it has no proper boundary"
         raise RequestError(400, "bad_form", f"the form cannot be read: {reason}") from error
-    files, fields = [], {}
+    files, key = [], None
     try:
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
                 if name not in FILES:
                     raise RequestError(422, "unknown_field", f"send files as {' or '.join(FILES)}")
                 files.append(await value.read())
+            elif name == "key":
+                key = checked_key(value)
             else:
-                fields[name] = value
+                raise RequestError(422, "unknown_field", f"unknown field {name[:50]!r}")
     finally:
         await form.close()
     if not files:
         raise RequestError(422, "missing_field", "the form has no file; name it 'file'")
-    return files, fields
+    return files, key

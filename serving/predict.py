@@ -119,9 +119,9 @@ class Predictor:
             )
             asked = Asked(images, False, None, {})
         elif kind == "multipart/form-data":
-            files, _ = await read_form(call, limits)
+            files, key = await read_form(call, limits)
             images = await self.aside(call, lambda limits: read_pictures(files, limits, preprocess))
-            asked = Asked(images, len(files) > 1, None, {})
+            asked = Asked(images, len(files) > 1, key, {})
         else:
             raise RequestError(415, "unknown_type", f"send {KINDS}, not {kind[:100]!r}")
         if asked.key is None:

@@ -147,7 +147,7 @@ PREDICT_BODY = {
         "multipart/form-data": {
             "schema": {
                 "type": "object",
-                "properties": {"file": {"type": "string", "format": "binary"}},
+                "properties": {"file": {"type": "string", "format": "binary"}, "key": KEY},
                 "required": ["file"],
             }
         },

@@ -79,6 +79,9 @@ def test_pictures_go_through_the_preprocessing_of_the_bundle(client, bundle, ima
         answer = response.json()
         assert base64.b64decode(answer["pixels"]) == seen.tobytes()
         holds(answer, model.predict(seen[None]), 0)
+    form = {"files": {"file": png(page)}, "data": {"colour": "red"}}
+    response = requests.post(client.url + "/v1/predict", **form, timeout=20)
+    assert (response.status_code, response.json()["code"]) == (422, "unknown_field")
     files = [("images", ("a", png(page))), ("images", ("b", png(page)))]
     assert len(client.post("/v1/predict", files=files).json()["predictions"]) == 2
 
@@ -121,6 +124,7 @@ def test_pictures_go_through_the_preprocessing_of_the_bundle(client, bundle, ima
             "bad_nearest",
         ),
         ("/v1/feedback", b'{"' + b"a" * 5000 + b'": 1}', "application/json", 413, "too_large"),
+        ("/v1/predict", b'{"pixels": [], "key": "a\\u0000b"}', "application/json", 422, "bad_key"),
         ("/v1/predict/", b"{}", "application/json", 404, "not_found"),
         ("/v1/nothing", b"{}", "application/json", 404, "not_found"),
         ("/v1/model", b"{}", "application/json", 405, "method_not_allowed"),

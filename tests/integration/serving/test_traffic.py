@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import requests
+from PIL import Image
 
 from digits.contract.prediction import new_id
 from digits.contract.traffic import TrafficStore
@@ -28,11 +30,15 @@ def url(tmp_path):
 
 def test_predictions_are_kept_and_corrected(bundle, url, digits):
     image = digits.test.images[0]
+    picture = io.BytesIO()
+    Image.fromarray(image).save(picture, "PNG")
     settings = Settings(pointer=bundle, port=0, traffic=Traffic(url=url), deployment="d1")
     with running(settings) as client:
         headers = {"x-digits-key": "page-7"}
         answer = client.post("/v1/predict", image.tobytes(), OCTETS, headers=headers).json()
         assert answer["stored"] == "queued"
+        form = {"files": {"file": picture.getvalue()}, "data": {"key": "page-8"}}
+        of_form = requests.post(client.url + "/v1/predict", **form, timeout=20).json()
         unkept = client.post("/v1/predict?store=false", image.tobytes(), OCTETS).json()
         assert unkept["stored"] == "off"
         began = time.monotonic()
@@ -45,8 +51,9 @@ def test_predictions_are_kept_and_corrected(bundle, url, digits):
         for unknown in (new_id(), "0" * 32, unkept["id"]):
             response = client.post("/v1/feedback", {"id": unknown, "label": 3})
             assert response.status_code == 404
-        assert "digits_traffic_written_total 1.0" in client.get("/metrics").text
+        assert "digits_traffic_written_total 2.0" in client.get("/metrics").text
     kept = found.prediction
+    assert store.find(of_form["id"]).prediction.key == "page-8"
     assert kept.pixels == image.tobytes()
     assert (kept.key, kept.deployment, kept.source) == ("page-7", "d1", "/v1/predict")
     assert kept.version == answer["version"]

@@ -15,13 +15,12 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from digits.contract.files import appearing
-from digits.contract.manifest import MANIFEST, ONNX, WEIGHTS, Manifest, verify
+from digits.contract.manifest import MANIFEST, ONNX, Manifest, verify
 from digits.errors import RegistryError
-from digits.registry.versions import BUNDLE, Version
+from digits.registry.versions import BUNDLE, DIGESTS, Version
 from digits.tracking.faults import explained
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
-DIGESTS = {"onnx_sha256": ONNX, "weights_sha256": WEIGHTS}
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,19 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from pydantic import Field
 
-from digits.contract.manifest import ONNX, WEIGHTS, Manifest
+from digits.contract.manifest import ANSWER, GRADIENT, NEIGHBOURS, ONNX, WEIGHTS, Manifest
 from digits.errors import RegistryError
 
 CHALLENGER = "challenger"
 BUNDLE = "bundle"
+#: tag of a version -> the file of its bundle whose sha256 it holds, where there is such a file
+DIGESTS = {
+    "onnx_sha256": ONNX,
+    "weights_sha256": WEIGHTS,
+    "answer_sha256": ANSWER,
+    "gradient_sha256": GRADIENT,
+    "neighbours_sha256": NEIGHBOURS,
+}
 
 #: name of a registered model, without what stands for something else in an MLflow address or query
 RegisteredName = Annotated[str, Field(pattern=r"^[^/:.%\"']+$")]
@@ -43,8 +51,7 @@ def register(client: MlflowClient, *, name: str, run_id: str, manifest: Manifest
         RegistryError: the registry refuses.
     """
     tags = {
-        "onnx_sha256": manifest.files[ONNX],
-        "weights_sha256": manifest.files[WEIGHTS],
+        **{tag: manifest.files[file] for tag, file in DIGESTS.items() if file in manifest.files},
         "data_name": manifest.data_name,
         "data_digest": manifest.data_digest,
         "parameters": str(manifest.parameters),

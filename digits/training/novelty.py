@@ -100,7 +100,8 @@ def _fit(model: nn.Module, train: Split, standard: Preprocessing) -> nn.Linear:
     features = _features(quick, np.concatenate([images, pictures]))
     labels = torch.from_numpy(np.concatenate([chosen.labels, CLASSES + kinds]))
     mean, spread = features[:count].mean(dim=0), features[:count].std(dim=0)
-    spread += 0.05 * spread.square().mean().sqrt()  # features that hardly ever change stay small
+    # What hardly ever changes in digits stays small; of a single digit nothing does.
+    spread += 0.05 * spread.square().mean().sqrt().clamp_min(1e-3)
     features.sub_(mean).div_(spread)
     # Made without a draw from torch's random numbers.
     scores = nn.utils.skip_init(nn.Linear, features.shape[1], CLASSES + len(Kind))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from digits.contract.manifest import sha256_of
 from digits.errors import RegistryError
 from digits.registry.find import find_model
 from digits.registry.versions import register
@@ -79,6 +80,16 @@ def test_model_other_than_the_registered_one_is_refused(find, registered):
     client, _, _ = registered
     client.set_model_version_tag("digits", "1", "weights_sha256", "0" * 64)
     with pytest.raises(RegistryError, match=r"version 1: the weights.safetensors .* 0{64} was"):
+        find("1")
+
+
+def test_graph_that_was_put_into_a_stored_bundle_is_refused(find, registered, record):
+    client, run_id, manifest = registered
+    bundle = Path(client.get_run(run_id).info.artifact_uri.removeprefix("file://"), "bundle")
+    (bundle / "answer.onnx").write_bytes(b"another")
+    digest = sha256_of(bundle / "answer.onnx")
+    manifest.model_copy(update={"files": manifest.files | {"answer.onnx": digest}}).write(bundle)
+    with pytest.raises(RegistryError, match=rf"the answer\.onnx .* {digest}, but None was"):
         find("1")
 
 

@@ -81,7 +81,10 @@ class Infer:
         content, images = await self._predictor.aside(
             call, lambda limits: _read(call, limits.batch)
         )
-        answers, each, _ = await self._predictor.answers(images, key_of(call), route=ROUTE)
+        by_number = "/versions/" in call.path  # of the champion: no challenger may answer instead
+        answers, each, _ = await self._predictor.answers(
+            images, key_of(call), route=ROUTE, champion=by_number
+        )
         return _answer(content, answers, each[0].version)
 
 

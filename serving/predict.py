@@ -139,16 +139,22 @@ class Predictor:
         return await self._threads.run(lambda: read(self.limits))
 
     async def answers(
-        self, images: Images, key: str | None, *, route: str, store: bool = True
+        self,
+        images: Images,
+        key: str | None,
+        *,
+        route: str,
+        store: bool = True,
+        champion: bool = False,
     ) -> tuple[Answers, list[Prediction], str]:
-        """Answer images uint8 ``[N, 28, 28]``, and have them kept.
+        """Answer images uint8 ``[N, 28, 28]``, and have them kept; by the ``champion`` if so asked.
 
         Returns:
             The answers, the same one by one as they are kept, and what becomes of them:
             ``queued``, ``dropped`` (all or some of them) or ``off``.
         """
         ids = [new_id() for _ in range(len(images))]
-        model, shadow = self.models.choose(key or ids[0])
+        model, shadow = self.models.choose(None if champion else key or ids[0])
         started = time.perf_counter()
         if len(images) > INLINE_IMAGES:
             answers = await self._threads.run(lambda: model.predict(images))

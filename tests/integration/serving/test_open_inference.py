@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from digits.contract.manifest import ONNX, Manifest
+from digits.contract.pointer import Pointed, Pointer
 from serving.model import ServedModel
+from serving.settings import Challenger, Settings
+from tests.integration.serving.conftest import running
 
 PATH = "/v2/models/digits/infer"
 
@@ -87,6 +91,22 @@ def test_a_wrong_request_is_answered_in_the_protocols_own_way(client, body):
 def test_a_length_of_thousands_of_digits_is_no_fault_of_the_service(client):
     headers = {"inference-header-content-length": "9" * 5000}
     assert client.post(PATH, asked([0] * 784, [28, 28]), headers=headers).status_code == 400
+
+
+def test_a_version_asked_for_by_its_number_is_not_answered_by_a_challenger(bundle, tmp_path):
+    digest = Manifest.read(bundle).files[ONNX]
+    one, two = (
+        Pointed(name="digits", number=number, folder=bundle, onnx_sha256=digest)
+        for number in (1, 2)
+    )
+    pointer = tmp_path / "pointer.json"
+    Pointer(champion=one, challenger=two).write(pointer)
+    canary = Challenger(mode="canary", percent=100)
+    with running(Settings(pointer=pointer, port=0, challenger=canary)) as client:
+        body = asked([0] * 784, [28, 28])
+        assert client.post(PATH, body).json()["model_version"] == "2"
+        named = client.post("/v2/models/digits/versions/1/infer", body)
+        assert named.json()["model_version"] == "1"
 
 
 def test_metadata_and_health(client):

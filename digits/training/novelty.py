@@ -1,6 +1,6 @@
 """Is an image a digit at all? A detector over the trained network's features, fitted afterwards.
 
-One linear layer beside the network's own last one has a score for every digit, and one for every
+A small head beside the network's own last layer has a score for every digit, and one for every
 kind of picture that is none; an image is new by how much the best of the latter exceeds the best of
 the former. Training with drawn outliers follows Hendrycks et al. 2019 ("Deep Anomaly Detection with
 Outlier Exposure"), classes of their own for them Zhang and LeCun 2017 ("Universum prescription").
@@ -30,6 +30,7 @@ from digits.training.non_digits import Kind, non_digits, redrawn
 MOST = 6000  # digits, and as many pictures that are none
 EACH = 2  # such pictures for each digit, where digits are few
 EPOCHS, BATCH, RATE = 8, 128, 3e-3
+FEW, HIDDEN = 2000, 32  # features up to which a hidden layer pays, and its width
 DOUBTED = 0.06  # of the pictures: those most like a digit may well be one
 REFUSED = 0.007  # of the validation digits
 CAUGHT = 0.95  # of the pictures: more is not asked for at the cost of digits
@@ -41,7 +42,7 @@ OUTPUTS = ("probabilities", "novelty")
 class Answer(nn.Module):
     """What the service runs for every image: calibrated probabilities, and how new it is."""
 
-    def __init__(self, model: nn.Module, temperature: float, scores: nn.Linear) -> None:
+    def __init__(self, model: nn.Module, temperature: float, scores: nn.Sequential) -> None:
         super().__init__()
         self.model = model
         self.temperature = temperature
@@ -87,8 +88,10 @@ def answer_to_onnx(
     )
 
 
-def _fit(model: nn.Module, train: Split, standard: Preprocessing) -> nn.Linear:
-    """Fit a score for each digit and each kind of picture, by the cross-entropy of all together."""
+def _samples(
+    model: nn.Module, train: Split, standard: Preprocessing
+) -> tuple[Tensor, NDArray[np.int64]]:
+    """Return features ``[2 K, D]`` and labels of K digits, then K pictures that are none."""
     random = np.random.default_rng(0)
     count = min(MOST, EACH * len(train))
     chosen = train.take(np.resize(random.permutation(len(train)), count))
@@ -98,15 +101,18 @@ def _fit(model: nn.Module, train: Split, standard: Preprocessing) -> nn.Linear:
     # The layout in which torch convolves fastest.
     quick = copy.deepcopy(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     features = _features(quick, np.concatenate([images, pictures]))
-    labels = torch.from_numpy(np.concatenate([chosen.labels, CLASSES + kinds]))
-    mean, spread = features[:count].mean(dim=0), features[:count].std(dim=0)
+    return features, np.concatenate([chosen.labels, CLASSES + kinds])
+
+
+def _fit(model: nn.Module, train: Split, standard: Preprocessing) -> nn.Sequential:
+    """Fit a score for each digit and each kind of picture, by the cross-entropy of all together."""
+    features, of = _samples(model, train, standard)
+    labels, digits = torch.from_numpy(of), features[: len(of) // 2]
+    mean, spread = digits.mean(dim=0), digits.std(dim=0)
     # What hardly ever changes in digits stays small; of a single digit nothing does.
     spread += 0.05 * spread.square().mean().sqrt().clamp_min(1e-3)
     features.sub_(mean).div_(spread)
-    # Made without a draw from torch's random numbers.
-    scores = nn.utils.skip_init(nn.Linear, features.shape[1], CLASSES + len(Kind))
-    nn.init.zeros_(scores.weight)
-    nn.init.zeros_(scores.bias)
+    scores = _head(features.shape[1])
     optimizer = torch.optim.AdamW(scores.parameters(), RATE, weight_decay=1e-4)
     steps = EPOCHS * (len(labels) // BATCH + 1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps)
@@ -116,13 +122,25 @@ def _fit(model: nn.Module, train: Split, standard: Preprocessing) -> nn.Linear:
         loss.backward()
         optimizer.step()
         schedule.step()
+    first = scores[0]
+    assert isinstance(first, nn.Linear)
     with torch.no_grad():
-        scores.weight.div_(spread)
-        scores.bias.sub_(scores.weight @ mean)
+        first.weight.div_(spread)
+        first.bias.sub_(first.weight @ mean)
     return scores
 
 
-def _batches(scores: nn.Linear, features: Tensor, labels: Tensor) -> Iterator[Tensor]:
+def _head(width: int) -> nn.Sequential:
+    """Make one linear layer of many features, and a hidden one before it where they are few."""
+    outputs = CLASSES + len(Kind)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        if width > FEW:
+            return nn.Sequential(nn.Linear(width, outputs))
+        return nn.Sequential(nn.Linear(width, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, outputs))
+
+
+def _batches(scores: nn.Sequential, features: Tensor, labels: Tensor) -> Iterator[Tensor]:
     """Give every sample once an epoch; from half-time on without the doubtful pictures."""
     generator = torch.Generator().manual_seed(0)
     used = torch.arange(len(labels))

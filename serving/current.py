@@ -7,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 
-from digits.contract.manifest import ONNX
+from digits.contract.manifest import MANIFEST, ONNX, sha256_of
 from digits.contract.pointer import Pointed, Pointer
 from digits.errors import RegistryError
 from serving.challenger import Comparison
@@ -156,6 +156,8 @@ class Current:
                 f"{wanted.folder}: its {ONNX} has sha256 {found}, but {wanted.onnx_sha256} was "
                 f"registered"
             )
+        if wanted.manifest_sha256 not in (None, sha256_of(wanted.folder / MANIFEST)):
+            raise RegistryError(f"{wanted.folder}: its {MANIFEST} is not what was registered")
         return model
 
     def _loaded(self, folder: Path, version: str | None) -> ServedModel:

@@ -135,9 +135,17 @@ class Manifest(BaseModel):
         ]
         return fields + [name for name in OPTIONAL_FILES if name not in self.files]
 
+    @property
+    def sha256(self) -> str:
+        """Digest (hex) of what :meth:`write` writes: by the files' digests, of the whole bundle."""
+        return hashlib.sha256(self._text().encode()).hexdigest()
+
     def write(self, folder: Path) -> None:
         """Write ``manifest.json`` atomically; the last file of a bundle to appear."""
-        write_atomically(folder / MANIFEST, self.model_dump_json(indent=2) + "\n")
+        write_atomically(folder / MANIFEST, self._text())
+
+    def _text(self) -> str:
+        return self.model_dump_json(indent=2) + "\n"
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:

@@ -27,6 +27,7 @@ class Pointed(_Block):
         number: of its version; None for a bundle that is not registered.
         folder: the bundle.
         onnx_sha256: digest (hex) of its network, as it is registered.
+        manifest_sha256: the same of its manifest, and so of all its files; None: not looked at.
         alias: by which it was asked for; None where that was not an alias.
     """
 
@@ -34,6 +35,7 @@ class Pointed(_Block):
     number: int | None
     folder: Path
     onnx_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    manifest_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     alias: str | None = None
 
     @property

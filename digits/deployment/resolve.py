@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from pydantic import BaseModel, ConfigDict, Field
 
-from digits.contract.manifest import ONNX
+from digits.contract.manifest import MANIFEST, ONNX, sha256_of
 from digits.contract.pointer import Pointed, Pointer, Refused
 from digits.errors import RegistryError
 from digits.registry.find import Model, find_model
@@ -126,6 +126,7 @@ def pointed(model: Model, name: str, *, alias: str | None) -> Pointed:
         number=model.version.number if model.version else None,
         folder=model.folder.absolute(),
         onnx_sha256=model.manifest.files[ONNX],
+        manifest_sha256=sha256_of(model.folder / MANIFEST),
         alias=alias,
     )
 

@@ -15,9 +15,9 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from digits.contract.files import appearing
-from digits.contract.manifest import MANIFEST, ONNX, Manifest, verify
+from digits.contract.manifest import MANIFEST, ONNX, Manifest, sha256_of, verify
 from digits.errors import RegistryError
-from digits.registry.versions import BUNDLE, DIGESTS, Version
+from digits.registry.versions import BUNDLE, DIGESTS, WHOLE, Version
 from digits.tracking.faults import explained
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
@@ -72,13 +72,18 @@ def find_model(client: MlflowClient, wanted: str, *, name: str, cache: Path) -> 
     with explained(client.tracking_uri):
         entry = _entry(client, wanted, name)
     version = Version(name, int(entry.version))
-    place = cache / f"{name}-{entry.tags.get('onnx_sha256', entry.run_id)}"
+    whole = entry.tags.get(WHOLE)  # the same network may be in bundles that differ otherwise
+    place = cache / f"{name}-{whole or entry.tags.get('onnx_sha256', entry.run_id)}"
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
         if not _is_whole(place):
             _fetch(client, entry, place)
         manifest = verify(place)
     _hold(manifest, entry, version)
+    if whole not in (None, sha256_of(place / MANIFEST)):
+        raise RegistryError(
+            f"{version}: the {MANIFEST} of its bundle is not the one that was registered"
+        )
     return Model(place, manifest, version)
 
 

@@ -17,6 +17,7 @@ from digits.errors import RegistryError
 
 CHALLENGER = "challenger"
 BUNDLE = "bundle"
+WHOLE = "manifest_sha256"  # a tag that versions from before it lack
 #: tag of a version -> the file of its bundle whose sha256 it holds, where there is such a file
 DIGESTS = {
     "onnx_sha256": ONNX,
@@ -52,6 +53,7 @@ def register(client: MlflowClient, *, name: str, run_id: str, manifest: Manifest
     """
     tags = {
         **{tag: manifest.files[file] for tag, file in DIGESTS.items() if file in manifest.files},
+        WHOLE: manifest.sha256,
         "data_name": manifest.data_name,
         "data_digest": manifest.data_digest,
         "parameters": str(manifest.parameters),

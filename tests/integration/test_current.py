@@ -113,6 +113,14 @@ def other_than_registered(bundle):
     return pointed, "was registered|cannot be served"
 
 
+def another_manifest(bundle):
+    pointed = bundle(2)
+    manifest = Manifest.read(pointed.folder)
+    pointed = pointed.model_copy(update={"manifest_sha256": manifest.sha256})
+    manifest.model_copy(update={"temperature": 9.0}).write(pointed.folder)
+    return pointed, "is not what was registered"
+
+
 def no_graph(bundle):
     pointed = bundle(2)
     (pointed.folder / ONNX).write_bytes(b"no graph")
@@ -128,7 +136,9 @@ def without_manifest(bundle):
     return pointed, "is not a model bundle"
 
 
-@pytest.mark.parametrize("spoil", [tampered, other_than_registered, no_graph, without_manifest])
+@pytest.mark.parametrize(
+    "spoil", [tampered, other_than_registered, another_manifest, no_graph, without_manifest]
+)
 def test_spoilt_model_is_refused_and_the_old_one_goes_on(spoil, bundle, pointer, current, caplog):
     Pointer(champion=bundle(1)).write(pointer)
     served = current()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from digits.contract.manifest import sha256_of
+from digits.contract.manifest import Manifest, sha256_of
 from digits.errors import RegistryError
 from digits.registry.find import find_model
 from digits.registry.versions import register
@@ -45,6 +45,13 @@ def test_bundle_that_is_not_registered_is_found_without_a_version(make, stored, 
     model = find_model(client, str(tmp_path / "other"), name="digits", cache=tmp_path / "cache")
     assert model.version is None
     assert str(model) == str(tmp_path / "other")
+
+
+def test_any_part_that_was_changed_with_its_digest_is_refused(find):
+    folder = find("1").folder
+    Manifest.read(folder).model_copy(update={"temperature": 9.0}).write(folder)
+    with pytest.raises(RegistryError, match="not the one that was registered"):
+        find("1")
 
 
 def test_fetched_bundle_is_kept_and_a_damaged_one_fetched_again(find):

@@ -94,6 +94,7 @@ def test_version_has_tags_and_is_the_challenger(stored, digits):
         "accuracy": "0.987654",
         "onnx_sha256": manifest.files["model.onnx"],
         "weights_sha256": manifest.files["weights.safetensors"],
+        "manifest_sha256": manifest.sha256,
         "data_name": "bars",
         "data_digest": digits.digest,
         "parameters": str(manifest.parameters),

@@ -67,7 +67,7 @@ class Call:
                 raise RequestError(
                     422,
                     "unknown_field",
-                    f"unknown parameter {name[:50]!r}; known: {', '.join(known)}",
+                    f"unknown parameter {name[:50]!r}; known: {', '.join(known) or 'none'}",
                 )
             if len(values) > 1:
                 raise RequestError(422, "bad_query", f"the parameter {name} is given twice")

@@ -67,6 +67,7 @@ class Explain:
     def _read(self, call: Call, model: ServedModel) -> Asked:
         limits, kind = self._predictor.limits, call.content_type
         if kind in ("application/json", ""):
+            call.parameters()  # none: they are fields of the body
             return read_json(parse_json(call.body), limits, model.preprocess, known=FIELDS)
         options: dict[str, Any] = dict(call.parameters(*FIELDS))
         if kind == "application/octet-stream":

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -87,13 +85,9 @@ def test_queue_that_fills_is_written_before_its_time(start, store):
 
 def test_full_queue_drops_and_counts_and_never_waits(start, store):
     taken = start(flush_seconds=60, queue=40, url="postgresql://nobody@127.0.0.1:9/none")
-    took = []
-    for _ in range(100):
-        begin = time.perf_counter()
+    for _ in range(100):  # one that waited would wait for the test's time limit
         taken.put(prediction())
-        took.append(time.perf_counter() - begin)
     assert (taken.depth, taken.dropped, taken.written) == (40, 60, 0)
-    assert sorted(took)[90] < 0.001
     assert not taken.close(0.2)
     assert taken.dropped == 100
 
@@ -291,18 +285,14 @@ def test_waiting_correction_leaves_the_event_loop_free(start, store):
     async def both():
         task = asyncio.create_task(feedback(taken, row.id, 2))
         taken.put(row)
-        ticks = [time.perf_counter()]
+        ticks = 0
         while not task.done():
             await asyncio.sleep(0.001)
-            ticks.append(time.perf_counter())
+            ticks += 1
         return ticks
 
     taken.store()
-    gc.disable()
-    ticks = asyncio.run(both())
-    gc.enable()
-    longest = sorted(after - before for before, after in pairwise(ticks))
-    assert longest[int(0.98 * len(longest))] < 0.05
+    assert asyncio.run(both()) > 20  # one or two, were the loop held up until the flush
 
 
 @pytest.mark.parametrize(

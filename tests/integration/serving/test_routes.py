@@ -102,6 +102,7 @@ def test_pictures_go_through_the_preprocessing_of_the_bundle(client, bundle, ima
         ("/v1/predict?colour=1", b"x" * 784, "application/octet-stream", 422, "unknown_field"),
         ("/v1/predict?store=maybe", b"x" * 784, "application/octet-stream", 422, "bad_query"),
         ("/v1/predict?store=1&store=0", b"x" * 784, "application/octet-stream", 422, "bad_query"),
+        ("/v1/explain?method=saliency", b"{}", "application/json", 422, "unknown_field"),
         ("/v1/explain?method=magic", b"x" * 784, "application/octet-stream", 422, "bad_method"),
         ("/v1/explain?target=10", b"x" * 784, "application/octet-stream", 422, "bad_target"),
         ("/v1/explain?nearest=-1", b"x" * 784, "application/octet-stream", 422, "bad_nearest"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -42,13 +43,7 @@ class Call:
     @property
     def content_type(self) -> str:
         """What the body is said to be, in lower case and without parameters."""
-        return (
-            self.headers.get(b"content-type", b"")
-            .partition(b";")[0]
-            .strip()
-            .lower()
-            .decode("latin-1")
-        )
+        return _media_type(self.headers.get(b"content-type", b""))
 
     def parameters(self, *known: str) -> dict[str, str]:
         """Return the query's parameters.
@@ -72,6 +67,11 @@ class Call:
             if len(values) > 1:
                 raise RequestError(422, "bad_query", f"the parameter {name} is given twice")
         return {name: values[0] for name, values in given.items()}
+
+
+@lru_cache(64)  # nearly every request has one of a few
+def _media_type(header: bytes) -> str:
+    return header.partition(b";")[0].strip().lower().decode("latin-1")
 
 
 def truth(parameters: dict[str, str], name: str, *, default: bool) -> bool:

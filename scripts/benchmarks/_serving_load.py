@@ -77,9 +77,7 @@ def post(port: int, request: Request) -> bytes:
     return body
 
 
-def load(
-    port: int, request: Request, *, connections: int, seconds: int, limit: int | None = None
-) -> Load:
+def load(port: int, request: Request, *, connections: int, seconds: int) -> Load:
     """Send ``request`` over and over, each connection its next one when the last is answered.
 
     Args:
@@ -87,14 +85,11 @@ def load(
         request: the same every time.
         connections: requests at once.
         seconds: how long.
-        limit: requests after which it ends before its time.
     """
     with tempfile.NamedTemporaryFile() as body:
         body.write(request.body)
         body.flush()
         environment = {**os.environ, "BODY": body.name, "KIND": request.kind}
-        if limit is not None:
-            environment["LIMIT"] = str(limit)
         command = ["taskset", "--cpu-list", str(GENERATOR_CORE), "wrk", "--threads=1"]
         command += [f"--connections={connections}", f"--duration={seconds}s"]
         command += [f"--timeout={ANSWER_SECONDS}s", f"--script={SCRIPT}"]

@@ -1,18 +1,9 @@
--- wrk: one request again and again; ends after $LIMIT requests where that is set.
+-- wrk: one request again and again, and what came of it as a line of JSON.
 wrk.method = "POST"
 wrk.headers["Content-Type"] = os.getenv("KIND")
 local file = io.open(os.getenv("BODY"), "rb")
 wrk.body = file:read("*a")
 file:close()
-
-local limit = tonumber(os.getenv("LIMIT"))
-if limit then
-   local count = 0
-   function response()
-      count = count + 1
-      if count >= limit then wrk.thread:stop() end
-   end
-end
 
 function done(summary, latency)
    local errors = summary.errors

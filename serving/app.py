@@ -18,7 +18,7 @@ from serving import api, logs  # noqa: E402
 from serving.batching import Batcher  # noqa: E402
 from serving.call import App  # noqa: E402
 from serving.current import Current  # noqa: E402
-from serving.door import Door  # noqa: E402
+from serving.door import Door, InFlight  # noqa: E402
 from serving.errors import RequestError  # noqa: E402
 from serving.explain import Explain  # noqa: E402
 from serving.guard import Guard  # noqa: E402
@@ -42,13 +42,14 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        self.in_flight = InFlight()
         self.current = Current(settings)
         self.recorder = _recorder(settings)
         self.traces = _traces(settings)
         self.threads = Threads(settings.limits.request_seconds)
         self.predictor = Predictor(
             self.current,
-            batcher=Batcher(settings.batching),
+            batcher=Batcher(settings.batching, lambda: self.in_flight.count),
             recorder=self.recorder,
             metrics=self.metrics,
             threads=self.threads,
@@ -167,6 +168,7 @@ def create_app(settings: Settings | None = None) -> App:
         parts.hot(),
         limits=settings.limits,
         guard=Guard(api_keys(), rate=settings.limits.rate, burst=settings.limits.burst),
+        in_flight=service.in_flight,
         metrics=service.metrics,
         journal=logs.Journal(settings.log.requests),
         traces=service.traces,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,18 +28,25 @@ class _Batch:
 class Batcher:
     """Gathers the images of several requests; of use to one event loop.
 
-    A batch is run when it is full or its first request has waited long enough. A request is never
-    split, and waits for those of its own model only.
+    A batch is run when it is full, when its first request has waited long enough, or at once where
+    no other request is at work that it could wait for. A request is never split, and waits for
+    those of its own model only.
+
+    Args:
+        settings: how many, how long.
+        at_work: tells how many requests are at work.
     """
 
-    def __init__(self, settings: Batching) -> None:
+    def __init__(self, settings: Batching, at_work: Callable[[], int]) -> None:
+        self._at_work = at_work
         self._most = settings.max_batch
         self._wait = settings.max_wait_ms / 1000
         self._batches: dict[ServedModel, _Batch] = {}
 
     async def predict(self, model: ServedModel, images: Images) -> Answers:
         """Answer images uint8 ``[N, 28, 28]``, in whatever batch."""
-        if len(images) >= self._most:  # always so where batching is off
+        # Where batching is off the first is always so.
+        if len(images) >= self._most or (self._at_work() <= 1 and not self._batches):
             return model.predict(images)
         batch = self._batches.setdefault(model, _Batch())
         if batch.images + len(images) > self._most:

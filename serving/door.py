@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from digits.contract.prediction import new_id
 from serving.call import (
@@ -47,6 +48,13 @@ POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'non
 NO_STORE = (b"cache-control", b"no-store")
 
 
+@dataclass
+class InFlight:
+    """How many requests are at work."""
+
+    count: int = 0
+
+
 class Door:
     """An ASGI application in front of another.
 
@@ -58,6 +66,7 @@ class Door:
         metrics: counts and times each request.
         journal: writes down those that it is told to.
         traces: sends a span of each.
+        in_flight: counts those at work.
     """
 
     def __init__(
@@ -70,6 +79,7 @@ class Door:
         metrics: Metrics,
         journal: Journal,
         traces: Traces | None = None,
+        in_flight: InFlight | None = None,
     ) -> None:
         self._app = app
         self._hot = hot
@@ -78,7 +88,7 @@ class Door:
         self._metrics = metrics
         self._journal = journal
         self._traces = traces
-        self.in_flight = 0
+        self.in_flight = in_flight or InFlight()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request; anything but HTTP goes through."""
@@ -89,14 +99,14 @@ class Door:
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")
         request_id = given.decode() if REQUEST_ID.fullmatch(given) else new_id()
-        self.in_flight += 1
+        self.in_flight.count += 1
         status, error = 500, None
         try:
             status, error = await self._answer(scope, receive, send, headers, request_id)
         except ClientGoneError:
             status = 499
         finally:
-            self.in_flight -= 1
+            self.in_flight.count -= 1
             seconds = time.perf_counter() - started
             route = scope["path"] if scope["path"] in self._hot else _route(scope)
             self._metrics.request(route, status, seconds)
@@ -136,7 +146,7 @@ class Door:
         request_id: str,
     ) -> int:
         """Answer, and return the status."""
-        if self.in_flight > self._limits.in_flight and not is_probe(scope):
+        if self.in_flight.count > self._limits.in_flight and not is_probe(scope):
             raise RequestError(
                 503, "busy", "too many requests are at work; try again", {"Retry-After": "1"}
             )

@@ -34,6 +34,11 @@ def numbered(number, count=1):
     return images
 
 
+def many():
+    """As where other requests are at work."""
+    return 9
+
+
 async def ask(batcher, model, number, count, delay):
     await asyncio.sleep(delay)
     answers = await batcher.predict(model, numbered(number, count))
@@ -44,7 +49,7 @@ async def ask(batcher, model, number, count, delay):
 
 def test_thousands_of_requests_at_once_get_their_own_answers():
     async def all_of_them():
-        batcher, models = Batcher(Batching(max_batch=32, max_wait_ms=2)), [Echo(), Echo()]
+        batcher, models = Batcher(Batching(max_batch=32, max_wait_ms=2), many), [Echo(), Echo()]
         random = np.random.default_rng(3)
         counts, start, work = random.integers(1, 8, 4000), 0, []
         for index, count in enumerate(counts):
@@ -70,7 +75,7 @@ def test_thousands_of_requests_at_once_get_their_own_answers():
 def test_any_pattern_of_requests_gets_its_own_answers(requests, most, wait):
     async def all_of_them():
         batcher, model, start, work = (
-            Batcher(Batching(max_batch=most, max_wait_ms=wait)),
+            Batcher(Batching(max_batch=most, max_wait_ms=wait), many),
             Echo(),
             0,
             [],
@@ -85,7 +90,7 @@ def test_any_pattern_of_requests_gets_its_own_answers(requests, most, wait):
 
 def test_off_every_request_is_a_batch_of_its_own():
     async def several():
-        batcher, model = Batcher(Batching()), Echo()
+        batcher, model = Batcher(Batching(), many), Echo()
         await asyncio.gather(*(ask(batcher, model, number, 1, 0) for number in range(20)))
         return model.batches
 
@@ -101,7 +106,7 @@ def test_a_model_that_fails_fails_those_who_wait_and_nobody_after():
             return super().predict(images)
 
     async def several():
-        batcher, model = Batcher(Batching(max_batch=8, max_wait_ms=1)), Broken()
+        batcher, model = Batcher(Batching(max_batch=8, max_wait_ms=1), many), Broken()
         failed = await asyncio.gather(
             *(batcher.predict(model, numbered(n)) for n in range(3)), return_exceptions=True
         )
@@ -113,7 +118,7 @@ def test_a_model_that_fails_fails_those_who_wait_and_nobody_after():
 
 def test_a_client_that_goes_away_does_not_disturb_its_batch():
     async def several():
-        batcher, model = Batcher(Batching(max_batch=8, max_wait_ms=20)), Echo()
+        batcher, model = Batcher(Batching(max_batch=8, max_wait_ms=20), many), Echo()
         leaving = asyncio.create_task(ask(batcher, model, 1, 1, 0))
         staying = asyncio.create_task(ask(batcher, model, 2, 1, 0))
         await asyncio.sleep(0)
@@ -123,3 +128,12 @@ def test_a_client_that_goes_away_does_not_disturb_its_batch():
             await leaving
 
     asyncio.run(several())
+
+
+def test_a_request_that_is_alone_does_not_wait():
+    async def one():
+        batcher, model = Batcher(Batching(max_batch=8, max_wait_ms=1000), lambda: 1), Echo()
+        async with asyncio.timeout(0.9):
+            await ask(batcher, model, 1, 1, 0)
+
+    asyncio.run(one())

@@ -66,7 +66,7 @@ def test_a_client_that_is_gone_is_no_fault_of_the_service(door, caplog):
         asyncio.run(app(SCOPE | {"path": path, "raw_path": path.encode()}, receive, send))
     assert not [each for each in caplog.records if each.levelname == "ERROR"]
     assert 'route="/broken",status="499"} 1.0' in metrics.text().decode()
-    assert app.in_flight == 0
+    assert app.in_flight.count == 0
 
 
 def test_a_fault_is_one_answer_without_its_reason_and_one_line_with_it(door, caplog):
@@ -84,7 +84,7 @@ def test_a_fault_is_one_answer_without_its_reason_and_one_line_with_it(door, cap
     (line,) = [each for each in caplog.records if each.name == "serving"]
     assert line.levelname == "ERROR" and SECRET in str(line.exc_info[1])
     assert 'route="/broken",status="500"} 1.0' in metrics.text().decode()
-    assert app.in_flight == 0
+    assert app.in_flight.count == 0
 
 
 def test_scrapes_at_the_same_time_count_nothing_twice(tmp_path):

@@ -22,9 +22,10 @@ import uvicorn  # noqa: E402  (the switches precede every library)
 
 from digits.errors import DigitsError  # noqa: E402
 from serving.app import create_app  # noqa: E402
+from serving.call import App  # noqa: E402
 from serving.listening import BACKLOG, address_of, listen  # noqa: E402
 from serving.protocol import bounded  # noqa: E402
-from serving.settings import Settings  # noqa: E402
+from serving.settings import Limits, Settings  # noqa: E402
 
 PROXIES = "FORWARDED_ALLOW_IPS"  # uvicorn's own: addresses whose X-Forwarded-For is believed
 
@@ -61,10 +62,16 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     Raises:
         RegistryError: there is no model that can be trusted.
     """
-    config = uvicorn.Config(
-        create_app(settings),
+    logging.getLogger("uvicorn.error").addFilter(_short)
+    uvicorn.Server(configured(create_app(settings), settings.limits)).run(sockets=[listener])
+
+
+def configured(app: App, limits: Limits) -> uvicorn.Config:
+    """Return how uvicorn is to run the service."""
+    return uvicorn.Config(
+        app,
         loop="uvloop",
-        http=bounded(settings.limits),
+        http=bounded(limits),
         ws="none",
         access_log=False,
         log_config=None,
@@ -73,10 +80,8 @@ def serve(settings: Settings, listener: socket.socket) -> None:
         # A client must not choose the address that it is counted under: only named proxies may.
         proxy_headers=PROXIES in os.environ,
         backlog=BACKLOG,
-        timeout_graceful_shutdown=math.ceil(settings.limits.drain_seconds),
+        timeout_graceful_shutdown=math.ceil(limits.drain_seconds),
     )
-    logging.getLogger("uvicorn.error").addFilter(_short)
-    uvicorn.Server(config).run(sockets=[listener])
 
 
 def _short(record: logging.LogRecord) -> bool:

@@ -91,9 +91,7 @@ class Predictor:
             store=truth(parameters, "store", default=True),
             with_pixels=truth(parameters, "pixels", default=False),
         )
-        if asked.many:
-            return json_answer({"predictions": predictions, "version": predictions[0]["version"]})
-        return json_answer(predictions[0])
+        return answer_of(asked, predictions)
 
     async def read(self, call: Call) -> Asked:
         """Read a body by its content type.
@@ -223,3 +221,10 @@ class Predictor:
             for row, image in zip(rows, asked.images, strict=True):
                 row["pixels"] = base64.b64encode(image.tobytes()).decode()
         return rows
+
+
+def answer_of(asked: Asked, predictions: list[dict[str, Any]]) -> Answer:
+    """Answer with an object for one image, and with a list of them for many."""
+    if asked.many:
+        return json_answer({"predictions": predictions, "version": predictions[0]["version"]})
+    return json_answer(predictions[0])

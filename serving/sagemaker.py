@@ -17,9 +17,9 @@ from serving.bodies import (
     to_levels,
     to_numbers,
 )
-from serving.call import Answer, Call, json_answer
+from serving.call import Answer, Call
 from serving.errors import RequestError
-from serving.predict import Predictor
+from serving.predict import Predictor, answer_of
 
 ROUTE = "/invocations"
 CSV = "text/csv"
@@ -38,9 +38,7 @@ class Invocations:
         if call.headers.get(b"accept", b"").partition(b";")[0].strip() == CSV.encode():
             lines = [f"{each['digit']},{each['confidence']:.6f}\n" for each in predictions]
             return Answer("".join(lines).encode(), content_type=CSV.encode())
-        if asked.many:
-            return json_answer({"predictions": predictions, "version": predictions[0]["version"]})
-        return json_answer(predictions[0])
+        return answer_of(asked, predictions)
 
     async def _read(self, call: Call) -> Asked:
         kind = call.content_type

@@ -16,7 +16,7 @@ SETTINGS = "DIGITS_SERVING_SETTINGS"  # names the settings file where nobody pas
 KEYS = "DIGITS_API_KEYS"  # secrets, separated by commas: never in a file of ours
 
 Share = Annotated[float, Field(ge=0, le=100)]
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, le=1e8)]  # more seconds than a clock can wait for
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -135,7 +135,7 @@ class Settings(_Block):
     """
 
     pointer: Path
-    host: str = "127.0.0.1"
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"  # "" would be every interface
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     threads: Annotated[int, Field(ge=1, le=64)] = 1
@@ -144,7 +144,7 @@ class Settings(_Block):
     traffic: Traffic = Traffic()
     challenger: Challenger = Challenger()
     log: Log = Log()
-    otlp: str | None = None
+    otlp: Annotated[str, Field(pattern=r"^https?://[^/\s]+")] | None = None
     deployment: str = "local"
 
     @classmethod

@@ -42,7 +42,7 @@ class Watch(BaseModel):
     version: str = CHAMPION
     name: RegisteredName = "digits"
     cache: Path
-    watch_seconds: Annotated[float, Field(gt=0)] = 5.0
+    watch_seconds: Annotated[float, Field(gt=0, le=1e6)] = 5.0
     challenger: bool = False
 
     @classmethod

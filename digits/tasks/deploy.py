@@ -45,7 +45,7 @@ def deploy(
     tracking: Tracking,
     cache: str,
     registered_name: RegisteredName = "digits",
-    watch_seconds: Annotated[float, Field(gt=0)] = 5.0,
+    watch_seconds: Annotated[float, Field(gt=0, le=1e6)] = 5.0,
 ) -> None:
     """Do one thing with a deployment and show how it stands.
 

@@ -31,7 +31,7 @@ def serve(
     tracking: Tracking,
     cache: str,
     registered_name: RegisteredName = "digits",
-    watch_seconds: Annotated[float, Field(gt=0)] = 5.0,
+    watch_seconds: Annotated[float, Field(gt=0, le=1e6)] = 5.0,
 ) -> None:
     """Find the model, then become the service: this process is replaced by one without MLflow.
 

@@ -15,10 +15,10 @@ import pytest
 import requests
 import uvicorn
 
+from serving.__main__ import configured
 from serving.app import create_app
 from serving.call import App
 from serving.listening import address_of, listen
-from serving.protocol import bounded
 from serving.settings import Limits, Settings
 
 WAIT = 10  # seconds until a service has to be ready
@@ -76,8 +76,7 @@ def running(settings: Settings) -> Iterator[Client]:
 @contextmanager
 def serving(app: App, listener: socket.socket, limits: Limits) -> Iterator[Client]:
     """Serve any application in a thread of this process."""
-    config = uvicorn.Config(app, log_config=None, access_log=False, http=bounded(limits))
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(configured(app, limits))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

@@ -100,6 +100,18 @@ def scans():
     return Uci().read()
 
 
+def learn(classifier, split, *, passes, batch, rate):
+    """Fit a classifier without a trainer around it."""
+    optimizer = torch.optim.Adam(classifier.parameters(), rate)
+    pixels, labels = torch.from_numpy(split.images), torch.from_numpy(split.labels)
+    for _ in range(passes):
+        for chosen in torch.randperm(len(labels)).split(batch):
+            loss, _ = classifier.objective(classifier, pixels[chosen], labels[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
 @pytest.fixture(scope="session")
 def classifier_of_scans(scans):
     """A small network that has learned them in some seconds."""
@@ -110,12 +122,5 @@ def classifier_of_scans(scans):
         optimizer=functools.partial(torch.optim.Adam, lr=0.01),
         scheduler=schedules.constant,
     )
-    optimizer = torch.optim.Adam(classifier.parameters(), 0.01)
-    pixels, labels = torch.from_numpy(scans.train.images), torch.from_numpy(scans.train.labels)
-    for _ in range(8):
-        for chosen in torch.randperm(len(labels)).split(64):
-            loss, _ = classifier.objective(classifier, pixels[chosen], labels[chosen])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+    learn(classifier, scans.train, passes=8, batch=64, rate=0.01)
     return classifier.eval()

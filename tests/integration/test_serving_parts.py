@@ -24,6 +24,7 @@ from digits.training.export import to_onnx
 from digits.training.serving_parts import serving_parts
 from serving.errors import RequestError
 from serving.model import ServedModel
+from tests.integration.conftest import learn
 
 STANDARD = Preprocessing()
 
@@ -38,15 +39,7 @@ def classifier(digits):
         optimizer=functools.partial(torch.optim.Adam, lr=0.01),
         scheduler=schedules.constant,
     )
-    optimizer = torch.optim.Adam(module.parameters(), 0.02)
-    pixels = torch.from_numpy(digits.train.images)
-    labels = torch.from_numpy(digits.train.labels)
-    for _ in range(12):
-        for chosen in torch.randperm(len(labels)).split(50):
-            loss, _ = module.objective(module, pixels[chosen], labels[chosen])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+    learn(module, digits.train, passes=12, batch=50, rate=0.02)
     return module.eval()
 
 

@@ -63,11 +63,12 @@ def test_hot_swap_under_load_fails_no_request(shared_program: Program, crowned: 
     with running(shared_program, "serving.workers=2") as (service, process):
         with Load(service) as load:
             until(lambda: load.versions["digits/1"] > 200)
-            for number in (2, 1, 2):
+            for swaps, number in enumerate((2, 1, 2), start=1):
                 crowned.crown(number)
                 before = load.versions[f"digits/{number}"]
                 until(lambda number=number, n=before: load.versions[f"digits/{number}"] > n + 200)
-            until(lambda: service.metric("digits_model_swaps_total") == 6)
+                # a worker may be slow to look, and two changes at once are one swap to it
+                until(lambda n=swaps: service.metric("digits_model_swaps_total") == 2 * n)
         assert load.failures == []
         assert set(load.versions) == {"digits/1", "digits/2"}
         assert load.slowest < 2.0

@@ -1,0 +1,1 @@
+"""Active learning: which samples of a pool are worth a person's time."""

@@ -1,23 +1,26 @@
-"""Access to the traffic store: opened at the first use, created by one, faults in one message."""
+"""Access to the traffic database: opened at the first use, created by one, faults in one message.
+
+It holds the traffic store and, beside it, other families of tables.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import filelock
 from sqlalchemy import URL, Connection, func, insert, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from digits.contract.tables import Family
 from digits.contract.traffic_database import Database, Postgres, Sqlite
-from digits.contract.traffic_tables import SCHEMA_VERSION, metadata, predictions, schema
 from digits.errors import MissingExtraError, TrafficError
 
 
 class Access:
-    """The database at an address.
+    """One family of tables in the database at an address; a subclass says which.
 
     Nothing is opened before the first use; what is not there is created then, by one of the
     processes that come together.
@@ -30,6 +33,8 @@ class Access:
         MissingExtraError: the driver of the database is not installed.
     """
 
+    family: ClassVar[Family]
+
     def __init__(self, url: str) -> None:
         parsed = _parsed(url)
         self.name = parsed.render_as_string(hide_password=True)
@@ -40,7 +45,7 @@ class Access:
         self._is_open = False
 
     def exists(self) -> bool:
-        """Tell whether there is a store at the address; none is created.
+        """Tell whether these tables are at the address; none is created.
 
         Raises:
             TrafficError: the database does not answer.
@@ -48,7 +53,7 @@ class Access:
         if not self._database.exists():
             return False
         with self._explained():
-            return inspect(self._engine).has_table(predictions.name)
+            return inspect(self._engine).has_table(self.family.schema.name)
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones."""
@@ -81,22 +86,25 @@ class Access:
                 return
             if not self.exists() or not self._has_schema():
                 with self._database.created_once():
-                    metadata.create_all(self._engine)
+                    self.family.metadata.create_all(self._engine)
                     if not self._has_schema():
+                        version = insert(self.family.schema).values(version=self.family.version)
                         with self._engine.begin() as connection:
-                            connection.execute(insert(schema).values(version=SCHEMA_VERSION))
+                            connection.execute(version)
             self._is_open = True
 
     def _has_schema(self) -> bool:
         """Tell whether the tables are complete: the schema's number is written last."""
-        if not inspect(self._engine).has_table(schema.name):
+        family = self.family
+        if not inspect(self._engine).has_table(family.schema.name):
             return False
         with self._engine.begin() as connection:
-            found = connection.execute(select(func.max(schema.c.version))).scalar_one()
-        if found not in (None, SCHEMA_VERSION):
+            found = connection.execute(select(func.max(family.schema.c.version))).scalar_one()
+        if found not in (None, family.version):
             raise TrafficError(
-                f"traffic.url: {self.name} has schema version {found}, and this installation uses "
-                f"{SCHEMA_VERSION}: use the installation that wrote it, or name another database"
+                f"traffic.url: {self.name} has schema version {found} of its {family.name} tables, "
+                f"and this installation uses {family.version}: use the installation that wrote "
+                "them, or name another database"
             )
         return found is not None
 

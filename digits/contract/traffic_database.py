@@ -42,8 +42,12 @@ class Database(ABC):
     def created_once(self) -> AbstractContextManager[None]:
         """Give a context in which no other process creates the tables."""
 
-    def wait_for_turn(self, connection: Connection) -> None:  # noqa: B027
-        """Have one process write at a time, so that numbers grow in the order of commits."""
+    @abstractmethod
+    def wait_for_turn(self, connection: Connection) -> None:
+        """Have one process write at a time, from here to its commit.
+
+        So numbers grow in the order of commits, and what a writer has read stays true.
+        """
 
     @abstractmethod
     def insert(self, connection: Connection, rows: Sequence[Prediction]) -> None:
@@ -99,6 +103,10 @@ class Sqlite(Database):
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{self.file}.lock", timeout=3 * LOCKED_SECONDS):
             yield
+
+    def wait_for_turn(self, connection: Connection) -> None:
+        """See :class:`Database`."""
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     def insert(self, connection: Connection, rows: Sequence[Prediction]) -> None:
         """See :class:`Database`."""

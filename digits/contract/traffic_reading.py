@@ -9,13 +9,15 @@ from sqlalchemy import ColumnElement, LargeBinary, Row, Select, func, null, sele
 
 from digits.contract.prediction import Correction, Deployment, Prediction, Served, Stored
 from digits.contract.traffic_access import Access
-from digits.contract.traffic_tables import corrections, deployments, predictions
+from digits.contract.traffic_tables import TRAFFIC, corrections, deployments, predictions
 
 CHUNK = 1000  # rows that are read at a time
 
 
 class Reading(Access):
     """What is in the store. Every method raises TrafficError when it cannot be read."""
+
+    family = TRAFFIC
 
     def find(self, prediction: str) -> Stored | None:
         """Return the prediction with this id."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from sqlalchemy import (
-    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
     Double,
     ForeignKey,
-    Integer,
     LargeBinary,
     MetaData,
     SmallInteger,
@@ -18,14 +16,12 @@ from sqlalchemy import (
 )
 
 from digits.contract.prediction import PIXELS, PROBABILITIES
+from digits.contract.tables import NUMBER, Family
 
 SCHEMA_VERSION = 1
 
 metadata = MetaData()
-# Only the very type INTEGER makes SQLite's row number the primary key.
-_NUMBER = BigInteger().with_variant(Integer, "sqlite")
-
-schema = Table("traffic_schema", metadata, Column("version", Integer, primary_key=True))
+TRAFFIC = Family("traffic", SCHEMA_VERSION, metadata)
 
 deployments = Table(
     "deployments",
@@ -42,7 +38,7 @@ deployments = Table(
 predictions = Table(
     "predictions",
     metadata,
-    Column("number", _NUMBER, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     Column("id", String, nullable=False, unique=True),
     Column("time", Double, nullable=False, index=True),
     Column("key", String),
@@ -66,7 +62,7 @@ predictions = Table(
 corrections = Table(
     "corrections",
     metadata,
-    Column("number", _NUMBER, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     Column(
         "prediction",
         String,

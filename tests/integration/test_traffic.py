@@ -227,7 +227,8 @@ def test_other_schema_is_refused(store, traffic_url):
     with store._transaction() as connection:
         connection.exec_driver_sql(f"UPDATE traffic_schema SET version = {SCHEMA_VERSION + 1}")
     again = TrafficStore(traffic_url)
-    with pytest.raises(TrafficError, match=r"traffic\.url: .* has schema version 2, and this"):
+    message = r"^traffic\.url: .* has schema version 2 of its traffic tables, and this"
+    with pytest.raises(TrafficError, match=message):
         again.write([prediction()])
     again.close()
 

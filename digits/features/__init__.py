@@ -1,0 +1,1 @@
+"""What is known of each sample, and since when: labels, shape features, embeddings, predictions."""

@@ -101,7 +101,7 @@ class Challenger(_Block):
 
     Attributes:
         mode: off; shadow: it answers a share of the requests too, unseen by the client; canary: it
-            answers them instead.
+            answers them instead, once the gate has let it pass (``task=promote action=judge``).
         percent: that share, by the request's key.
     """
 

@@ -15,7 +15,7 @@ from digits.contract.manifest import MANIFEST, ONNX, sha256_of
 from digits.contract.pointer import Pointed, Pointer, Refused
 from digits.errors import RegistryError
 from digits.registry.find import Model, find_model
-from digits.registry.versions import CHALLENGER, RegisteredName
+from digits.registry.versions import CHALLENGER, DECISION, PASSED, RegisteredName
 from digits.tracking.faults import explained, without_password
 
 CHAMPION = "champion"
@@ -32,6 +32,7 @@ class Watch(BaseModel):
         cache: folder that bundles are fetched to.
         watch_seconds: between two looks at the registry.
         challenger: whether the version called challenger is handed over too.
+        judged: whether only once the gate has let it pass.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +45,7 @@ class Watch(BaseModel):
     cache: Path
     watch_seconds: Annotated[float, Field(gt=0, le=1e6)] = 5.0
     challenger: bool = False
+    judged: bool = False
 
     @classmethod
     def read(cls, file: Path) -> Watch:
@@ -99,14 +101,33 @@ def resolve(
     model = find_model(client, watch.version, name=watch.name, cache=watch.cache)
     followed = model.version is not None and aliases.get(watch.version) == model.version.number
     champion = pointed(model, watch.name, alias=watch.version if followed else None)
-    number = aliases.get(CHALLENGER) if watch.challenger else None
-    if number in (None, champion.number):
+    number = challenging(client, watch, aliases, champion.number)
+    if number is None:
         return Pointer(champion=champion)
     try:
         second = numbered(client, watch, number, alias=CHALLENGER)
     except RegistryError as error:
         return Pointer(champion=champion, refused=refused(watch.name, number, error))
     return Pointer(champion=champion, challenger=second)
+
+
+def challenging(
+    client: MlflowClient, watch: Watch, aliases: Mapping[str, int], champion: int | None
+) -> int | None:
+    """Return the number of the version to hand over beside the champion; None: there is none.
+
+    Raises:
+        TrackingError: the registry does not answer.
+    """
+    number = aliases.get(CHALLENGER) if watch.challenger else None
+    if number in (None, champion):
+        return None
+    if watch.judged:
+        with explained(client.tracking_uri):
+            tags = client.get_model_version(watch.name, str(number)).tags
+        if tags.get(DECISION) != PASSED:
+            return None
+    return number
 
 
 def numbered(client: MlflowClient, watch: Watch, number: int | None, *, alias: str) -> Pointed:

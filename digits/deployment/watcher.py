@@ -21,7 +21,7 @@ switches.apply()
 from mlflow import MlflowClient  # noqa: E402  (the switches precede every library)
 
 from digits.contract.pointer import Pointed, Pointer, Refused  # noqa: E402
-from digits.deployment.resolve import Watch, aliases_of, numbered, refused, resolve  # noqa: E402
+from digits.deployment.resolve import Watch, aliases_of, challenging, numbered, refused, resolve  # noqa: E402
 from digits.errors import DigitsError, RegistryError  # noqa: E402
 from digits.registry.versions import CHALLENGER  # noqa: E402
 from digits.tracking.store import Tracking  # noqa: E402
@@ -89,8 +89,8 @@ class Watcher:
             number = aliases.get(champion.alias)
             self._say_if_lost(champion.alias, number)
             champion = self._moved(self._client, champion.alias, number, champion) or champion
-        if self.watch.challenger and aliases.get(CHALLENGER) != champion.number:
-            number = aliases.get(CHALLENGER)
+        number = challenging(self._client, self.watch, aliases, champion.number)
+        if number is not None:
             challenger = self._moved(self._client, CHALLENGER, number, before.challenger)
         is_same = (champion, challenger) == (before.champion, before.challenger)
         if is_same and self._refused is None:

@@ -17,6 +17,7 @@ from digits.evaluation.latency import machine
 from digits.evaluation.metrics import per_class
 from digits.promotion.gate import Verdict
 from digits.promotion.measured import Measured
+from digits.registry.versions import PASSED
 
 SCHEMA_VERSION = 1
 NO_CHAMPION = "There is no champion yet: only the limits that stand by themselves apply."
@@ -120,7 +121,7 @@ def document(case: Case) -> dict[str, Any]:
     """
     return {
         "schema_version": SCHEMA_VERSION,
-        "decision": "passed" if case.verdict.passed else "rejected",
+        "decision": PASSED if case.verdict.passed else "rejected",
         "reasons": case.verdict.reasons,
         "decided": datetime.now(UTC).isoformat(timespec="seconds"),
         "challenger": _model(case.challenger),

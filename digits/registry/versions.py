@@ -17,6 +17,7 @@ from digits.errors import RegistryError
 
 CHALLENGER = "challenger"
 BUNDLE = "bundle"
+DECISION, PASSED = "promotion.decision", "passed"  # the gate's tag of a version
 WHOLE = "manifest_sha256"  # a tag that versions from before it lack
 #: tag of a version -> the file of its bundle whose sha256 it holds, where there is such a file
 DIGESTS = {

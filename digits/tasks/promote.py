@@ -1,4 +1,7 @@
-"""`task=promote`: the gate decides on a challenger; `action=rollback` takes a promotion back."""
+"""`task=promote`: the gate decides on a challenger; `action=rollback` takes a promotion back.
+
+With `action=judge` the gate says what it would decide, and nothing is moved.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from digits.tracking.store import Tracking
 def promote(
     record: Record,
     *,
-    action: Literal["promote", "rollback"],
+    action: Literal["promote", "judge", "rollback"],
     version: str | int,
     source: Source,
     gate: Gate,
@@ -36,7 +39,8 @@ def promote(
 
     Args:
         record: the job's folder and configuration.
-        action: promote, or rollback, which needs no data and loads no torch.
+        action: promote; judge, which leaves the aliases alone; or rollback, which needs no data and
+            loads no torch.
         version: who wants to be champion: alias, number, run id, run folder or bundle folder.
         source: the data; challenger and champion are judged on its test split.
         gate: the limits.
@@ -69,12 +73,12 @@ def promote(
     promotion = Promotion(record, source.load(), gate, challenger, registered_name, folder)
     with record.claimed(), tracking.start(record) as run:
         run.log_record(record)
-        outcome = promotion.decide(run)
+        outcome = promotion.decide(run, moves=action == "promote")
     if record.job is None:
         show(outcome)
     if not outcome.case.verdict.passed:
         reasons = "; ".join(outcome.case.verdict.reasons)
-        raise RejectedError(f"Rejected: {challenger} is not promoted: {reasons}")
+        raise RejectedError(f"Rejected: {challenger} does not pass: {reasons}")
     return float(outcome.case.challenger.measured.report().accuracy)
 
 

@@ -25,7 +25,7 @@ from digits.promotion.evidence_page import page
 from digits.promotion.gate import Gate
 from digits.promotion.measured import Candidate, assert_judges, measure, steps
 from digits.registry.find import Model, find_model
-from digits.registry.versions import describe, tag
+from digits.registry.versions import DECISION, describe, tag
 from digits.tasks import commands, screen
 from digits.tasks.progress import progress
 from digits.tracking.faults import without_password
@@ -83,8 +83,8 @@ class Promotion:
     def __post_init__(self) -> None:
         assert_judges(self.data)
 
-    def decide(self, run: Run) -> Outcome:
-        """Judge, keep the evidence, and move the aliases if the gate lets it pass.
+    def decide(self, run: Run, *, moves: bool = True) -> Outcome:
+        """Judge, keep the evidence, and, if it ``moves``, move the aliases if the gate lets it pass.
 
         Whoever became champion while this one was judged is what it is judged against next.
         """
@@ -98,7 +98,7 @@ class Promotion:
         while True:
             case = self._judge(run, over)
             self._keep(run, case)
-            if not case.verdict.passed:
+            if not case.verdict.passed or not moves:
                 return self._outcome(run, case, None)
             moved = champion.promote(run.client, version, over=over)
             if moved is not None:
@@ -168,7 +168,7 @@ class Promotion:
         write_atomically(self.record.metrics_file, json.dumps(numbers, indent=2) + "\n")
         run.log_folder(folder, FOLDER)
         run.log_metrics(numbers)
-        run.set_tags({"promotion.decision": facts["decision"]})
+        run.set_tags({DECISION: facts["decision"]})
         version = self.challenger.version
         assert version is not None
         describe(run.client, version, description(card, run_id=run.id))
@@ -177,7 +177,7 @@ class Promotion:
             run.client,
             version,
             {
-                "promotion.decision": facts["decision"],
+                DECISION: facts["decision"],
                 "promotion.reasons": "; ".join(facts["reasons"]) or "none",
                 "promotion.against": against,
                 "promotion.run_id": run.id,
@@ -215,7 +215,7 @@ def show(outcome: Outcome) -> None:
     """Print what was decided, where it is told, and what can be done next."""
     case, pair = outcome.case, outcome.pair
     rows = [
-        ("decision", "promoted" if pair else "rejected"),
+        ("decision", _decision(outcome)),
         ("challenger", case.challenger.name),
         ("against", case.champion.name if case.champion else "no champion yet"),
         ("data", case.data.description),
@@ -236,11 +236,18 @@ def show(outcome: Outcome) -> None:
     screen.show(rows, _next_commands(outcome))
 
 
+def _decision(outcome: Outcome) -> str:
+    if outcome.pair is not None:
+        return "promoted"
+    return "passed; nothing is moved" if outcome.case.verdict.passed else "rejected"
+
+
 def _next_commands(outcome: Outcome) -> list[tuple[str, str]]:
     same, version = outcome.same, f"version={outcome.case.challenger.number}"
     back = (commands.run("task=promote", "action=rollback", *same), "take it back")
     explain = (commands.run("task=explain", version, *same), "what it looks at")
     serve = (commands.run("task=serve", *same), "a page to draw on, and an API")
     if outcome.pair is None:
-        return [explain]
+        promote = (commands.run("task=promote", version, *same), "make it the champion")
+        return [promote, explain] if outcome.case.verdict.passed else [explain]
     return [serve, back, explain] if outcome.pair.previous else [serve, explain]

@@ -63,6 +63,7 @@ class Wanted:
             cache=self.cache.expanduser().absolute(),
             watch_seconds=self.watch_seconds,
             challenger=settings.challenger.mode != "off",
+            judged=settings.challenger.mode == "canary",
         )
 
     def found(self, watch: Watch) -> Pointer:

@@ -124,6 +124,7 @@ def test_challenger_is_compared_with_the_champion(
 ) -> None:
     number = max(int(v.version) for v in crowned.client.search_model_versions("name='digits'"))
     crowned.client.set_registered_model_alias("digits", "challenger", "2")
+    crowned.client.set_model_version_tag("digits", "2", "promotion.decision", "passed")
     challenge = (f"serving.challenger.mode={mode}", "serving.challenger.percent=50")
     with running(shared_program, "serving.workers=2", *challenge) as (service, _):
         with Load(service, clients=2) as load:

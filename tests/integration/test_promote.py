@@ -178,6 +178,19 @@ def test_champion_is_compared_replaced_and_restored(register_one, decide, client
     assert len(runs(client)) == 2  # nothing was judged
 
 
+def test_judging_says_what_would_be_decided_and_moves_nothing(
+    register_one, decide, client, capsys
+):
+    register_one()
+    assert decide(action="judge") > 0
+    assert "passed; nothing is moved" in capsys.readouterr().out
+    assert pair(client, "digits") == Pair(None, None)
+    assert client.get_model_version("digits", "1").tags["promotion.decision"] == "passed"
+    decide()
+    assert pair(client, "digits") == Pair(1, None)
+    assert len(runs(client)) == 2
+
+
 @pytest.mark.slow
 def test_version_that_was_rolled_back_does_not_come_again_by_itself(register_one, decide, client):
     for _ in range(2):

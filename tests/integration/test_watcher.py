@@ -171,6 +171,25 @@ def test_challenger_is_handed_over_where_it_is_wanted(client, watch, register_on
     assert (watcher.pointer.champion.version, watcher.pointer.challenger) == ("digits/3", None)
 
 
+def test_canary_is_only_what_the_gate_has_let_pass(client, watch, register_one):
+    register_one()
+    crown(client, 1)
+    watcher = begin(watch(challenger=True, judged=True))
+    register_one()
+    for decision in (None, "rejected"):
+        if decision is not None:
+            client.set_model_version_tag("digits", "2", "promotion.decision", decision)
+        watcher.look()
+        assert watcher.pointer.challenger is None
+        assert resolve(client, watch(challenger=True, judged=True)).challenger is None
+    client.set_model_version_tag("digits", "2", "promotion.decision", "passed")
+    watcher.look()
+    assert watcher.pointer.challenger.version == "digits/2"
+    assert resolve(client, watch(challenger=True, judged=True)).challenger == (
+        watcher.pointer.challenger
+    )
+
+
 def test_registry_that_does_not_answer_is_outlived(client, watch, register_one, store):
     register_one()
     crown(client, 1)

@@ -9,6 +9,7 @@
     │   └── DownloadError       the public mirrors did not give the file
     ├── TrackingError           the tracking store does not answer or cannot be written
     ├── TrafficError            the store of served predictions does not answer or cannot be written
+    ├── FeatureError             the feature store does not answer, or lacks what is asked for
     ├── ExportError             the exported graph disagrees with the trained network
     ├── ExplanationError        an attribution method that does not suit the network
     ├── RegistryError           a model version or bundle that is missing, damaged or half-written
@@ -98,6 +99,10 @@ class TrackingError(DigitsError):
 
 class TrafficError(DigitsError):
     """The store of served predictions cannot be reached, read or written."""
+
+
+class FeatureError(DigitsError):
+    """The feature store cannot be reached, read or written, or lacks what is asked for."""
 
 
 class ExportError(DigitsError):

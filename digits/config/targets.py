@@ -36,6 +36,7 @@ EXTRAS = {
     "optuna": "tune",
     "evidently": "monitor",
     "feast": "features",
+    "pyarrow": "features",
     "kfp": "pipelines",
     "boto3": "aws",
     "sagemaker": "aws",

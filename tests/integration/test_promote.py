@@ -178,9 +178,7 @@ def test_champion_is_compared_replaced_and_restored(register_one, decide, client
     assert len(runs(client)) == 2  # nothing was judged
 
 
-def test_judging_says_what_would_be_decided_and_moves_nothing(
-    register_one, decide, client, capsys
-):
+def test_judging_says_what_would_be_decided_and_moves_nothing(register_one, decide, client, capsys):
     register_one()
     assert decide(action="judge") > 0
     assert "passed; nothing is moved" in capsys.readouterr().out

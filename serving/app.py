@@ -18,7 +18,7 @@ from serving import api, logs  # noqa: E402
 from serving.batching import Batcher  # noqa: E402
 from serving.call import App  # noqa: E402
 from serving.current import Current  # noqa: E402
-from serving.door import Door, InFlight  # noqa: E402
+from serving.door import Door  # noqa: E402
 from serving.errors import RequestError  # noqa: E402
 from serving.explain import Explain  # noqa: E402
 from serving.guard import Guard  # noqa: E402
@@ -29,6 +29,7 @@ from serving.sagemaker import Invocations  # noqa: E402
 from serving.settings import Settings, api_keys  # noqa: E402
 from serving.threads import Threads  # noqa: E402
 from serving.traces import Traces  # noqa: E402
+from serving.visit import InFlight  # noqa: E402
 
 if TYPE_CHECKING:
     from serving.recorder import Recorder

@@ -90,12 +90,18 @@ def truth(parameters: dict[str, str], name: str, *, default: bool) -> bool:
 
 @dataclass(slots=True)
 class Answer:
-    """What is sent back."""
+    """What is sent back.
+
+    Attributes:
+        headers: further ones than those that every answer has.
+        request_id: which of all; the door sets it.
+    """
 
     body: bytes
     status: int = 200
     content_type: bytes = JSON
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    request_id: str = ""
 
 
 Endpoint = Callable[[Call], Awaitable[Answer]]

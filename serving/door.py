@@ -6,12 +6,9 @@ few hot routes are answered without the cost of a framework.
 
 from __future__ import annotations
 
-import re
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Awaitable, Mapping
 
-from digits.contract.prediction import new_id
 from serving.call import (
     Answer,
     App,
@@ -25,34 +22,19 @@ from serving.call import (
 )
 from serving.errors import BROKEN, RequestError
 from serving.guard import Guard, is_probe
-from serving.intake import ClientGoneError, read_body
+from serving.headers import missing, of_answer
+from serving.intake import ClientGoneError, check_head, read_body
 from serving.logs import Journal
 from serving.metrics import Metrics
 from serving.settings import Limits
 from serving.traces import Traces
+from serving.visit import InFlight, Visit
 
-REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-FAULT = "digits.fault"  # in the scope: an exception after which there was an answer all the same
+BEGUN = "digits.begun"  # in the scope: what is left to await of an answer that has been begun
 FORMS = frozenset({"/v1/feedback"})  # POST with a few fields and no image
 FORM_BYTES = 4096  # of those, and of all that are not POST
 GONE = (OSError, RuntimeError)  # of ASGI servers and of uvloop, where nobody is left to send to
 OTHER = "other"  # the route of what the service does not know, in metrics
-
-#: of every answer; a page states its own policy, which then stands instead
-SECURITY = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-)
-POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-NO_STORE = (b"cache-control", b"no-store")
-
-
-@dataclass
-class InFlight:
-    """How many requests are at work."""
-
-    count: int = 0
 
 
 class Door:
@@ -67,6 +49,9 @@ class Door:
         journal: writes down those that it is told to.
         traces: sends a span of each.
         in_flight: counts those at work.
+
+    Attributes:
+        hot_paths: of the routes whose requests :meth:`answer` takes.
     """
 
     def __init__(
@@ -83,6 +68,7 @@ class Door:
     ) -> None:
         self._app = app
         self._hot = hot
+        self.hot_paths = frozenset(path.encode() for path in hot)
         self._limits = limits
         self._guard = guard
         self._metrics = metrics
@@ -95,99 +81,102 @@ class Door:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = time.perf_counter()
-        headers = dict(scope["headers"])
-        given = headers.get(b"x-request-id", b"")
-        request_id = given.decode() if REQUEST_ID.fullmatch(given) else new_id()
-        self.in_flight.count += 1
-        status, error = 500, None
-        try:
-            status, error = await self._answer(scope, receive, send, headers, request_id)
-        except ClientGoneError:
-            status = 499
-        finally:
-            self.in_flight.count -= 1
-            seconds = time.perf_counter() - started
-            route = scope["path"] if scope["path"] in self._hot else _route(scope)
-            self._metrics.request(route, status, seconds)
-            self._journal.request(scope, route, status, seconds, request_id, error)
-            if self._traces is not None:
-                method = scope["method"]
-                self._traces.request(method, route, status, seconds, request_id, headers)
+        if BEGUN in scope:
+            with contextlib.suppress(ClientGoneError):
+                await _send(send, await scope[BEGUN])
+            return
+        with self._visit(scope, dict(scope["headers"])) as visit:
+            answer = await self._in_any_case(visit, self._serve(visit, receive, send))
+            if answer is not None:
+                await _send(send, answer)
 
-    async def _answer(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        headers: dict[bytes, bytes],
-        request_id: str,
-    ) -> tuple[int, Exception | None]:
-        """Answer in any case, and return the status and what went wrong."""
+    async def answer(self, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> Answer:
+        """Answer a POST to a hot route whose body has arrived: the same without ASGI's messages."""
+        with self._visit(scope, headers) as visit:
+            answer = await self._in_any_case(visit, self._serve_hot(visit, body))
+        assert answer is not None, "a hot route answers"
+        return answer
+
+    def _visit(self, scope: Scope, headers: dict[bytes, bytes]) -> Visit:
+        return Visit(self.in_flight, self._tell, scope, headers)
+
+    def _tell(self, visit: Visit, seconds: float) -> None:
+        """Count a request that has ended, and write it down where that is asked for."""
+        scope, status = visit.scope, visit.status
+        route = scope["path"] if scope["path"] in self._hot else _route(scope)
+        self._metrics.request(route, status, seconds)
+        self._journal.request(scope, route, status, seconds, visit.id, visit.fault)
+        if self._traces is not None:
+            method = scope["method"]
+            self._traces.request(method, route, status, seconds, visit.id, visit.headers)
+
+    async def _in_any_case(self, visit: Visit, serving: Awaitable[Answer | None]) -> Answer | None:
+        """Return the answer, which may say what went wrong; None: it is sent already."""
         try:
-            status = await self._serve(scope, receive, send, headers, request_id)
-            return status, scope.get(FAULT)
+            answer = await serving
         except ClientGoneError:
             raise
-        except Exception as error:
-            fault = error
-        refusal = fault
-        if not isinstance(refusal, RequestError):
-            refusal = RequestError(500, "internal", BROKEN)
-        await _send(send, error_answer(refusal, request_id), request_id)
-        return refusal.status, fault
+        except Exception as fault:
+            visit.fault = refusal = fault
+            if not isinstance(refusal, RequestError):
+                refusal = RequestError(500, "internal", BROKEN)
+            answer = error_answer(refusal, visit.id)
+        if answer is not None:
+            answer.request_id, visit.status = visit.id, answer.status
+        return answer
 
-    async def _serve(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        headers: dict[bytes, bytes],
-        request_id: str,
-    ) -> int:
-        """Answer, and return the status."""
+    async def _serve(self, visit: Visit, receive: Receive, send: Send) -> Answer | None:
+        """Read the body, and have the request answered where it belongs."""
+        limit, seconds = self._admit(visit), self._limits.request_seconds
+        body = await read_body(visit.headers, receive, limit=limit, seconds=seconds)
+        scope = visit.scope
+        if scope["method"] == "POST" and scope["path"] in self._hot:
+            return await self._hot[scope["path"]](_call(visit, body))
+        await self._pass_on(visit, body, receive, send)
+        return None
+
+    async def _serve_hot(self, visit: Visit, body: bytes) -> Answer:
+        check_head(visit.headers, self._admit(visit))
+        return await self._hot[visit.scope["path"]](_call(visit, body))
+
+    def _admit(self, visit: Visit) -> int:
+        """Let the request pass, and return how many bytes it may have.
+
+        Raises:
+            RequestError: too many are at work, or the guard refuses it.
+        """
+        scope = visit.scope
         if self.in_flight.count > self._limits.in_flight and not is_probe(scope):
             raise RequestError(
                 503, "busy", "too many requests are at work; try again", {"Retry-After": "1"}
             )
-        self._guard.admit(scope, headers)
-        path = scope["path"]
+        self._guard.admit(scope, visit.headers)
         limit = self._limits.body_bytes
-        if scope["method"] != "POST" or path in FORMS:
-            limit = min(limit, FORM_BYTES)
-        seconds = self._limits.request_seconds
-        body = await read_body(headers, receive, limit=limit, seconds=seconds)
-        endpoint = self._hot.get(path)
-        if endpoint is None or scope["method"] != "POST":
-            return await self._pass_on(scope, body, receive, send, request_id)
-        answer = await endpoint(Call(path, scope["query_string"], headers, body, request_id))
-        await _send(send, answer, request_id)
-        return answer.status
+        if scope["method"] != "POST" or scope["path"] in FORMS:
+            return min(limit, FORM_BYTES)
+        return limit
 
-    async def _pass_on(
-        self, scope: Scope, body: bytes, receive: Receive, send: Send, request_id: str
-    ) -> int:
+    async def _pass_on(self, visit: Visit, body: bytes, receive: Receive, send: Send) -> None:
         """Let the framework answer, with the body already read."""
-        status = 0
+        scope = visit.scope
         waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        is_begun = False
 
         async def again() -> Message:
             return waiting.pop() if waiting else await receive()
 
         async def marked(message: Message) -> None:
-            nonlocal status
+            nonlocal is_begun
             if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [
-                    *message["headers"],
-                    *_missing(message["headers"], request_id),
-                ]
+                is_begun, visit.status = True, message["status"]
+                present = message["headers"]
+                message["headers"] = [*present, *missing(present, visit.id)]
             try:
                 await send(message)
             except GONE as error:
                 raise ClientGoneError from error
 
-        scope["digits.request_id"] = request_id
+        scope["digits.request_id"] = visit.id
         is_head = scope["method"] == "HEAD"
         inner = {**scope, "method": "GET"} if is_head else scope  # the server leaves the body out
         try:
@@ -195,35 +184,29 @@ class Door:
         except ClientGoneError:
             raise
         except Exception as fault:
-            if not status:
+            if not is_begun:
                 raise
-            scope[FAULT] = fault  # the framework has answered, and raises it for the log
+            visit.fault = fault  # the framework has answered, and raises it for the log
         finally:
             scope["route"] = inner.get("route")
-        return status
 
 
-async def _send(send: Send, answer: Answer, request_id: str) -> None:
-    headers = [
-        (b"content-type", answer.content_type),
-        (b"content-length", b"%d" % len(answer.body)),
-        (b"x-request-id", request_id.encode()),
-        NO_STORE,
-        POLICY,
-        *SECURITY,
-        *answer.headers,
-    ]
+def _call(visit: Visit, body: bytes) -> Call:
+    scope = visit.scope
+    return Call(scope["path"], scope["query_string"], visit.headers, body, visit.id)
+
+
+async def _send(send: Send, answer: Answer) -> None:
+    start = {
+        "type": "http.response.start",
+        "status": answer.status,
+        "headers": of_answer(answer),
+    }
     try:
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send(start)
         await send({"type": "http.response.body", "body": answer.body})
     except GONE as error:
         raise ClientGoneError from error
-
-
-def _missing(present: list[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
-    names = {name.lower() for name, _ in present}
-    wanted = [(b"x-request-id", request_id.encode()), NO_STORE, POLICY, *SECURITY]
-    return [header for header in wanted if header[0] not in names]
 
 
 def _route(scope: Scope) -> str:

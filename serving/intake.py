@@ -12,6 +12,19 @@ class ClientGoneError(Exception):
     """The client went away before it had its answer."""
 
 
+def check_head(headers: dict[bytes, bytes], limit: int) -> None:
+    """Look at what the headers say of the body.
+
+    Raises:
+        RequestError: it has more than ``limit`` bytes, or is compressed.
+    """
+    length = headers.get(b"content-length")
+    if length is not None and (not length.isdigit() or int(length) > limit):
+        raise _too_large(limit)
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise RequestError(415, "compressed", "send the body as it is, not compressed")
+
+
 async def read_body(
     headers: dict[bytes, bytes], receive: Receive, *, limit: int, seconds: float
 ) -> bytes:
@@ -21,11 +34,7 @@ async def read_body(
         RequestError: it is too large, compressed, or does not arrive in time.
         ClientGoneError: it will never arrive.
     """
-    length = headers.get(b"content-length")
-    if length is not None and (not length.isdigit() or int(length) > limit):
-        raise _too_large(limit)
-    if headers.get(b"content-encoding", b"identity") != b"identity":
-        raise RequestError(415, "compressed", "send the body as it is, not compressed")
+    check_head(headers, limit)
     try:
         async with asyncio.timeout(seconds):
             return await _read(receive, limit)

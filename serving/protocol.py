@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
+from serving.direct import DirectProtocol
 from serving.settings import Limits
 
 HEAD_BYTES = 32 * 1024  # of the request line and all headers
@@ -16,7 +15,7 @@ TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\n" + _CLOSING + b"\r\n"
 TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n" + _CLOSING + b"\r\n"
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(DirectProtocol):
     """One connection; what goes beyond its bounds is answered shortly and closed."""
 
     limits = Limits()
@@ -49,7 +48,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._head > HEAD_BYTES:
                 self._refuse(TOO_LARGE)
                 return
-        elif not self.cycle.response_complete:
+        elif self.is_idle or not self.is_answered:
             return
         # Between two requests, or in the rest of one that is answered already, nobody else watches.
         if self._timer is None:

@@ -42,13 +42,17 @@ class Threads:
         future = self._pool.submit(work)
         self._at_work += 1
         future.add_done_callback(lambda _: self._tell(loop))
+        waiting = asyncio.wrap_future(future)
         try:
-            async with asyncio.timeout(self._seconds):
-                return await asyncio.wrap_future(future)
-        except TimeoutError as error:
-            raise RequestError(
-                503, "too_slow", f"no answer within {self._seconds:g} s", {"Retry-After": "1"}
-            ) from error
+            # Unlike a timeout this may begin outside a task (see serving.direct).
+            await asyncio.wait((waiting,), timeout=self._seconds)
+            if waiting.done():
+                return waiting.result()
+        finally:
+            waiting.cancel()
+        raise RequestError(
+            503, "too_slow", f"no answer within {self._seconds:g} s", {"Retry-After": "1"}
+        )
 
     def _tell(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the loop count, which alone does."""

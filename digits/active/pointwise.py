@@ -36,7 +36,7 @@ class Pointwise(Acquisition):
     def _choose(self, pool: Scored, count: int, generator: np.random.Generator) -> Selection:
         scores = self.scores(pool).astype(np.float32, copy=False)
         chosen = greatest(scores, count * self.shortlist, generator)
-        if self.shortlist > 1:
+        if self.shortlist > 1 and count > 1:
             assert pool.embeddings is not None
             listed, best = chosen, chosen[:1]
             places = pool.embeddings[listed[1:]]

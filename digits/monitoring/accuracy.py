@@ -1,0 +1,217 @@
+"""How often the answers in a window are right, with an interval: without labels, or with a few.
+
+What a window holds is taken for a mixture. Images of the reference's kind are right as often as
+their confidence said on the reference. For the others, a logistic model pooled over perturbations
+says how likely an answer is right; under each perturbation it is off by an offset, and how much
+these scatter is the prior for a window. Without labels that prior gives the interval; every label
+narrows it, by Bayes' rule. A label may be chosen by anything that the model has seen of the image,
+its uncertainty included: the likelihood stays the same (Rubin 1976, "Inference and missing data").
+The labelled ones then correct the estimate of all, as in prediction-powered inference (Angelopoulos
+et al. 2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit
+from scipy.stats import t as student
+
+from digits.monitoring.signals import Signals
+from digits.monitoring.strangeness import Strangeness
+
+Numbers = NDArray[np.float64]
+
+RIDGE = 1e-3  # of the fits, per image
+FREEDOM = 5  # of Student's distribution of the offsets: one in a while is far off
+POINTS = 241  # offsets that are looked at
+REACH = 6.0  # scales, either way of their mean
+LEAST_SCALE = 0.5  # of the offsets
+WIDE = 2.0  # deviation up to which an offset of one perturbation is believed
+DRAWS = 4000  # of the accuracy, for its interval
+FLOOR = 0.02  # chance to be labelled of what seems certain, against 0.5 for a toss-up
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Accuracy of the answers in a window, in 0..1.
+
+    Attributes:
+        accuracy: expected.
+        low, high: 95 % credible interval.
+        labels: how many of the answers are known to be right or wrong.
+    """
+
+    accuracy: float
+    low: float
+    high: float
+    labels: int = 0
+
+
+class Judged(NamedTuple):
+    """Signals of images, and which answers are right, bool ``[N]``."""
+
+    signals: Signals
+    right: NDArray[np.bool_]
+
+
+class _Seen(NamedTuple):
+    """Chance to be right if known, chance to be foreign, and pooled log odds, ``[N]`` each."""
+
+    known: Numbers
+    foreign: Numbers
+    odds: Numbers
+
+    def take(self, chosen: NDArray[Any]) -> _Seen:
+        return _Seen(*(values[chosen] for values in self))
+
+    def likely(self, offsets: Numbers) -> Numbers:
+        """Return how likely each answer is right under each offset, ``[G, N]``."""
+        strange = expit(self.odds + offsets[:, None])
+        mixed: Numbers = (1 - self.foreign) * self.known + self.foreign * strange
+        return np.clip(mixed, 1e-6, 1 - 1e-6)
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How likely an answer is right, and how far that may be off in a window.
+
+    Attributes:
+        strangeness: of the reference.
+        names: of the scores that the pooled model goes by.
+        mean, scale: of each of them in the reference, ``[S]``.
+        known: weights for images of the reference's kind.
+        pooled: weights for others.
+        offset, spread: location and scale of the offsets.
+    """
+
+    strangeness: Strangeness
+    names: Sequence[str]
+    mean: Numbers
+    scale: Numbers
+    known: Numbers
+    pooled: Numbers
+    offset: float
+    spread: float
+
+    @classmethod
+    def of(cls, reference: Judged, perturbed: Sequence[Judged]) -> Trust:
+        """Fit to the reference and to perturbed sets, each of which counts as a window."""
+        strangeness = Strangeness.of(reference.signals)
+        names = sorted(set(reference.signals.scores) - {"doubt"})
+        scores = _columns(reference.signals, names)
+        draft = cls(
+            strangeness, names, scores.mean(0), np.maximum(scores.std(0), 1e-6),
+            np.zeros(3), np.zeros(len(names) + 4), 0.0, 1.0,
+        )  # fmt: skip
+        plain, _ = draft.features(reference.signals)
+        known = _logistic(plain, reference.right, np.ones(len(plain)), RIDGE / 10)
+        each = [draft.features(one.signals)[1] for one in perturbed]
+        weights = [strangeness.foreign(strangeness(one.signals)) + FLOOR for one in perturbed]
+        right = np.concatenate([one.right for one in perturbed])
+        pooled = _logistic(np.concatenate(each), right, np.concatenate(weights), RIDGE)
+        draft = cls(strangeness, names, draft.mean, draft.scale, known, pooled, 0.0, 1.0)
+        offsets = np.array([draft._offset(one) for one in perturbed])
+        spread = max(float(offsets.std()), LEAST_SCALE)
+        return cls(
+            strangeness, names, draft.mean, draft.scale, known, pooled,
+            float(offsets.mean()), spread,
+        )  # fmt: skip
+
+    def estimate(
+        self, signals: Signals, labelled: NDArray[Any] | None = None, right: Any = None
+    ) -> Estimate:
+        """Estimate the accuracy of N answers.
+
+        Args:
+            signals: of the images, N above 0.
+            labelled: indices ``[L]`` of those whose labels are known; chosen by what the model saw.
+            right: whether their answers are right, bool ``[L]``.
+        """
+        seen = self._seen(signals)
+        chosen = np.zeros(0, int) if labelled is None else np.asarray(labelled)
+        truth = np.zeros(0, bool) if right is None else np.asarray(right, bool)
+        offsets, weights = self._posterior(seen.take(chosen), truth)
+        likely = seen.take(np.delete(np.arange(len(signals)), chosen)).likely(offsets)
+        total = likely.sum(1)
+        random = np.random.default_rng(0)
+        drawn = random.choice(len(offsets), DRAWS, p=weights)
+        noise = np.sqrt((likely * (1 - likely)).sum(1))[drawn] * random.normal(size=DRAWS)
+        sums = np.clip(total[drawn] + noise, 0, likely.shape[1]) + truth.sum()
+        low, high = np.quantile(sums / len(signals), [0.025, 0.975])
+        expected = (weights @ total + truth.sum()) / len(signals)
+        return Estimate(float(expected), float(low), float(high), len(chosen))
+
+    def to_label(self, signals: Signals, count: int, *, seed: int = 0) -> NDArray[np.intp]:
+        """Choose which of N answers to label, at most ``count``: the doubtful ones more often.
+
+        By the square root of the variance, as active testing does (Sawade et al. 2010, "Active risk
+        estimation").
+        """
+        seen = self._seen(signals)
+        likely = seen.likely(np.array([self.offset]))[0]
+        wish = np.sqrt(likely * (1 - likely)) + FLOOR
+        keys = np.log(np.random.default_rng(seed).random(len(wish))) / wish
+        return np.argsort(-keys, kind="stable")[:count]
+
+    def _seen(self, signals: Signals) -> _Seen:
+        plain, strange = self.features(signals)
+        foreign = self.strangeness.foreign(self.strangeness(signals))
+        odds = np.clip(strange @ self.pooled, -6, 8)
+        return _Seen(expit(plain @ self.known), foreign, odds)
+
+    def features(self, signals: Signals) -> tuple[Numbers, Numbers]:
+        """Return what the known and the pooled model go by, ``[N, 3]`` and ``[N, S + 4]``."""
+        sure = -signals.scores["doubt"].astype(np.float64) / 3
+        strange = self.strangeness(signals).astype(np.float64) - 1
+        one = np.ones_like(sure)
+        scores = np.arcsinh((_columns(signals, self.names) - self.mean) / self.scale)
+        pooled = [sure, *scores.T, strange / 3, strange * sure / 3, one]
+        return np.stack([sure, strange, one], axis=1), np.stack(pooled, axis=1)
+
+    def _posterior(self, seen: _Seen, right: NDArray[np.bool_]) -> tuple[Numbers, Numbers]:
+        """Return offsets ``[G]`` and how likely each of them is, given the labelled answers."""
+        offsets = self.offset + self.spread * np.linspace(-REACH, REACH, POINTS)
+        log = student.logpdf((offsets - self.offset) / self.spread, FREEDOM)
+        log = log + _log_likelihood(seen, right, offsets)
+        weights = np.exp(log - log.max())
+        return offsets, weights / weights.sum()
+
+    def _offset(self, judged: Judged) -> float:
+        """Return the offset under which the answers of one perturbation are likeliest."""
+        seen = self._seen(judged.signals)
+
+        def loss(offset: float) -> float:
+            found = _log_likelihood(seen, judged.right, np.array([offset]))[0]
+            return float(offset**2 / (2 * WIDE**2) - found)
+
+        return float(minimize_scalar(loss, bounds=(-10, 10), method="bounded").x)
+
+
+def _log_likelihood(seen: _Seen, right: NDArray[np.bool_], offsets: Numbers) -> Numbers:
+    likely = seen.likely(offsets)
+    found: Numbers = np.log(np.where(right, likely, 1 - likely)).sum(1)
+    return found
+
+
+def _columns(signals: Signals, names: Sequence[str]) -> Numbers:
+    columns = [signals.scores[name].astype(np.float64) for name in names]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(signals), 0))
+
+
+def _logistic(values: Numbers, right: NDArray[np.bool_], weights: Numbers, ridge: float) -> Numbers:
+    """Fit coefficients ``[S]`` by weighted, penalised likelihood."""
+    sign, share = 2.0 * right - 1, weights / weights.sum()
+
+    def loss(slopes: Numbers) -> tuple[float, Numbers]:
+        margins = sign * (values @ slopes)
+        gradient = -(values.T @ (share * sign * expit(-margins))) + 2 * ridge * slopes
+        return float(share @ np.logaddexp(0, -margins) + ridge * slopes @ slopes), gradient
+
+    found: Numbers = minimize(loss, np.zeros(values.shape[1]), jac=True, method="L-BFGS-B").x
+    return found

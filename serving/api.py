@@ -1,28 +1,22 @@
-"""The FastAPI application: every route, its documentation, and the page."""
+"""The FastAPI application: every route and its documentation."""
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from serving import open_inference, sagemaker, schemas
+from serving import labelling_api, open_inference, pages, sagemaker, schemas
 from serving.call import Answer, Call, Endpoint, error_answer, json_answer
 from serving.errors import BROKEN, RequestError
+from serving.labelling import Labelling
 
-PAGE = Path(__file__).parent / "page"
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 FAULTS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": schemas.Fault, "description": "Something is wrong with the request."},
     "5XX": {"model": schemas.Fault, "description": "The service cannot answer now."},
@@ -38,6 +32,7 @@ class Parts:
     Attributes:
         predict, explain, infer, invocations: endpoints of their own.
         feedback: keeps a correction: id of the prediction, label, who says so.
+        labelling: what the labelling page asks and says.
         model: describes the model in use.
         version: of the model in use; raises RequestError where there is none yet.
         metrics: everything that is counted, for Prometheus.
@@ -48,6 +43,7 @@ class Parts:
     infer: Endpoint
     invocations: Endpoint
     feedback: Callable[[str, int, str], Awaitable[None]]
+    labelling: Labelling
     model: Callable[[], Mapping[str, Any]]
     version: Callable[[], str]
     metrics: Callable[[], bytes]
@@ -76,9 +72,10 @@ def build(
     )
     _add_errors(api)
     _add_v1(api, parts)
+    labelling_api.add(api, parts.labelling)
     _add_health(api, parts)
     _add_open_inference(api, parts)
-    _add_page(api)
+    pages.add(api)
     return api
 
 
@@ -237,31 +234,3 @@ def _add_open_inference(api: FastAPI, parts: Parts) -> None:
         async def infer(request: Request, name: str, number: str | None = None) -> Response:
             found(name, number)
             return await _adapt(parts.infer)(request)
-
-
-def _add_page(api: FastAPI) -> None:
-    """Serve the page's few files from memory."""
-    files = {
-        file.relative_to(PAGE).as_posix(): (file.read_bytes(), mimetypes.guess_type(file.name)[0])
-        for file in sorted(PAGE.rglob("*"))
-        if file.is_file()
-    }
-
-    def serve(name: str) -> Response:
-        if name not in files:
-            raise RequestError(404, "not_found", "there is no such file")
-        content, kind = files[name]
-        headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache"}
-        return Response(content, media_type=kind, headers=headers)
-
-    @api.get("/", include_in_schema=False)
-    async def page() -> Response:
-        return serve("index.html")
-
-    @api.get("/page/{name:path}", include_in_schema=False)
-    async def file(name: str) -> Response:
-        return serve(name)
-
-    @api.get("/favicon.ico", include_in_schema=False)
-    async def favicon() -> Response:
-        return serve("favicon.ico")

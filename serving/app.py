@@ -22,6 +22,7 @@ from serving.door import Door  # noqa: E402
 from serving.errors import RequestError  # noqa: E402
 from serving.explain import Explain  # noqa: E402
 from serving.guard import Guard  # noqa: E402
+from serving.labelling import Labelling  # noqa: E402
 from serving.metrics import Metrics  # noqa: E402
 from serving.open_inference import Infer  # noqa: E402
 from serving.predict import Predictor  # noqa: E402
@@ -46,6 +47,7 @@ class Service:
         self.in_flight = InFlight()
         self.current = Current(settings)
         self.recorder = _recorder(settings)
+        self.labelling = Labelling(settings.traffic.url)
         self.traces = _traces(settings)
         self.threads = Threads(settings.limits.request_seconds)
         self.predictor = Predictor(
@@ -76,6 +78,7 @@ class Service:
             counting.cancel()
             self.threads.close()
             await asyncio.to_thread(self.current.stop)
+            self.labelling.close()
             if self.recorder is not None:
                 await asyncio.to_thread(self.recorder.close, self.settings.limits.drain_seconds)
             if self.traces is not None:
@@ -90,6 +93,7 @@ class Service:
             infer=Infer(self.predictor),
             invocations=Invocations(self.predictor),
             feedback=self._feedback,
+            labelling=self.labelling,
             model=self._describe,
             version=self._version,
             metrics=self._metrics,

@@ -31,7 +31,8 @@ from serving.traces import Traces
 from serving.visit import InFlight, Visit
 
 BEGUN = "digits.begun"  # in the scope: what is left to await of an answer that has been begun
-FORMS = frozenset({"/v1/feedback"})  # POST with a few fields and no image
+LABELLING = (f"/v1/labelling/{act}" for act in ("next", "label", "skip", "undo"))
+FORMS = frozenset({"/v1/feedback", *LABELLING})  # POST with a few fields and no image
 FORM_BYTES = 4096  # of those, and of all that are not POST
 GONE = (OSError, RuntimeError)  # of ASGI servers and of uvloop, where nobody is left to send to
 OTHER = "other"  # the route of what the service does not know, in metrics

@@ -8,10 +8,11 @@ from collections import OrderedDict
 
 from serving.call import Scope
 from serving.errors import RequestError
+from serving.pages import PAGES
 
 PROBES = frozenset({"/healthz", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready"})
 #: what answers without a key: the page has to ask for one, and probes have none
-OPEN = PROBES | {"/", "/favicon.ico"}
+OPEN = PROBES | PAGES.keys()
 OPEN_BELOW = "/page/"
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 CLIENTS = 10_000  # whose rates are remembered at once

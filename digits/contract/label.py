@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from struct import unpack
 from typing import NamedTuple
 
 from digits.contract.prediction import PIXELS, PROBABILITIES
@@ -156,7 +157,8 @@ def check_row(row: Queued) -> Queued:
     right = {
         "pixels": type(row.pixels) is bytes and len(row.pixels) == PIXELS,
         "probabilities": type(row.probabilities) is bytes
-        and len(row.probabilities) == PROBABILITIES,
+        and len(row.probabilities) == PROBABILITIES
+        and all(0 <= share <= 1 for share in unpack("<10f", row.probabilities)),
         "digit": type(row.digit) is int and row.digit in LABELS[1:],
         "control": row.control is None or (type(row.control) is int and row.control in LABELS),
         "suggestion": row.suggestion is None
@@ -165,6 +167,7 @@ def check_row(row: Queued) -> Queued:
     for name in ("confidence", "score", "time"):
         value = getattr(row, name)
         right[name] = isinstance(value, float) and math.isfinite(value)
+    right["confidence"] = right["confidence"] and 0 <= row.confidence <= 1
     for name in ("sample", "version", "method"):
         value = getattr(row, name)
         right[name] = isinstance(value, str) and value.isprintable() and bool(value)

@@ -63,6 +63,7 @@ class Board:
 
     def __init__(self) -> None:
         self.items: dict[str, Item] = {}
+        self.numbered: dict[int, Item] = {}
         self.last_item = self.last = 0
         self._order: list[Item] = []
         self._answers: dict[int, Event] = {}  # those that stand, by number, the newest last
@@ -72,7 +73,7 @@ class Board:
     def add(self, items: Iterable[Item]) -> None:
         """Take queued samples, in the order of their numbers."""
         for item in items:
-            self.items[item.sample] = item
+            self.items[item.sample] = self.numbered[item.number] = item
             self.last_item = item.number
             self._order.append(item)
         # Scores of two selections do not compare; the places that they give do.

@@ -32,6 +32,24 @@ class Reading(Access):
         with self._reading():
             return set(self._board.items)
 
+    def number(self, sample: str) -> int:
+        """Return the number of a queued sample, which says nothing else of it.
+
+        Raises:
+            LookupError: no such sample is queued.
+        """
+        with self._reading():
+            return self._board.items[sample].number
+
+    def numbered(self, number: int) -> str:
+        """Return the sample of :meth:`number`.
+
+        Raises:
+            LookupError: there is none.
+        """
+        with self._reading():
+            return self._board.numbered[number].sample
+
     def progress(self) -> Progress:
         """Return how far the queue is labelled."""
         with self._reading():

@@ -1,16 +1,11 @@
 // The answer: the digit, how sure, and a bar for each of the ten.
 
+import { percent } from "./words.js";
+
 const NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 const byId = (id) => document.getElementById(id);
 
 const named = (digit) => `${digit === 8 ? "an" : "a"} ${NAMES[digit]}`;
-
-/** A share as a person reads it: never 100 % where something is left. */
-export function percent(share) {
-  if (share >= 0.9995) return "> 99.9 %";
-  if (share < 0.0005) return "0 %";
-  return `${(100 * share).toFixed(share < 0.1 || share >= 0.99 ? 1 : 0)} %`;
-}
 
 function wording({ digit, confidence, probabilities }) {
   const order = probabilities.map((share, label) => [share, label]).sort((a, b) => b[0] - a[0]);

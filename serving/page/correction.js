@@ -1,10 +1,9 @@
 // "This is wrong": the reader says which digit it is.
 
 import { correct } from "./service.js";
+import { named } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
-
-const article = (digit) => `${digit === 8 ? "an" : "a"} ${digit}`;
 
 export class Correction {
   #answer = null;
@@ -34,7 +33,7 @@ export class Correction {
       button.disabled = Number(button.textContent) === read;
     }
     wrong.disabled = !kept; // and unseen
-    wrong.textContent = read !== null ? `This is not ${article(read)}` : "It is a digit";
+    wrong.textContent = read !== null ? `This is not ${named(read)}` : "It is a digit";
     if (answer?.stored === "off") this.#say("This service keeps no answers, so there is none to correct.");
     if (answer?.stored === "dropped") this.#say("The service was too busy to keep this answer.");
   }
@@ -73,7 +72,7 @@ export class Correction {
     this.#say("Sending …");
     try {
       await correct(answer.id, label);
-      if (answer === this.#answer) this.#say(`✓ Stored: this is ${article(label)}. Thank you.`);
+      if (answer === this.#answer) this.#say(`✓ Stored: this is ${named(label)}. Thank you.`);
     } catch (refusal) {
       if (answer === this.#answer) this.#say(`Not stored. ${refusal.message}`);
     }

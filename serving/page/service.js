@@ -93,3 +93,8 @@ export const explain = (pixels, method, target, nearest) =>
 export const correct = (id, label) => ask("v1/feedback", json({ id, label }));
 
 export const about = () => ask("v1/model");
+
+/** Have the service put the next sample before a labeller; `act`: next, label, skip or undo. */
+export const labelling = (act, form) => ask(`v1/labelling/${act}`, json(form));
+
+export const labellers = () => ask("v1/labelling/labellers");

@@ -75,6 +75,8 @@ def test_what_is_queued_already_stays_as_it_is(store):
         ({"pixels": None}, "pixels of the sample .* cannot be None"),
         ({"pixels": b"12"}, "pixels"),
         ({"probabilities": b"12"}, "probabilities"),
+        ({"probabilities": b"\xff" * 40}, "probabilities"),
+        ({"confidence": 1.5}, "confidence"),
         ({"digit": 10}, "digit of the sample .* cannot be 10"),
         ({"digit": NOT_A_DIGIT}, "digit"),
         ({"control": 10}, "control"),

@@ -23,7 +23,9 @@ KEYED = Guard(frozenset({"one", "two"}), rate=None, burst=1)
 FREE = Guard(frozenset(), rate=None, burst=1)
 
 
-@pytest.mark.parametrize("path", ["/v1/predict", "/v1/feedback", "/metrics", "/label", "/v2", "/x"])
+@pytest.mark.parametrize(
+    "path", ["/v1/predict", "/v1/feedback", "/metrics", "/v1/labelling/next", "/v2", "/x"]
+)
 def test_every_route_that_is_not_open_asks_for_a_key(path):
     assert refusal(KEYED, path).status == 401
     assert refusal(KEYED, path, x_api_key="three").status == 401

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
-import serving.api
+import serving.pages
 from digits.contract.preprocessing import Preprocessing
 from tests.e2e.browser.conftest import Open, Service
 from tests.e2e.browser.hand import photograph
 
 pytestmark = [pytest.mark.browser, pytest.mark.mnist, pytest.mark.timeout(600)]
 
-TEXT = html.unescape((serving.api.PAGE / "api.html").read_text(encoding="utf-8"))
+TEXT = html.unescape((serving.pages.PAGE / "api.html").read_text(encoding="utf-8"))
 COMMANDS = re.findall(r"^(?:<pre[^>]*><code>)?(curl .*?)(?:</code></pre>)?$", TEXT, re.MULTILINE)
 
 

@@ -241,7 +241,9 @@ def test_with_keys_only_those_who_have_one_are_answered(bundle, monkeypatch):
         assert client.get("/readyz").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/v1/predict", "/v1/feedback", "/invocations"])
+@pytest.mark.parametrize(
+    "path", ["/v1/predict", "/v1/feedback", "/invocations", "/v1/labelling/undo"]
+)
 def test_pages_of_other_sites_cannot_post(client, path):
     response = client.post(path, DIGIT, OCTETS, headers={"origin": "http://elsewhere"})
     assert (response.status_code, response.json()["code"]) == (403, "cross_site")

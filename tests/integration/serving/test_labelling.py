@@ -1,0 +1,121 @@
+"""What the labelling page asks and says, over HTTP."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from digits.contract.labelling import LabelStore
+from serving.settings import KEYS, Settings, Traffic
+from tests.integration.labelling import queued
+from tests.integration.serving.conftest import running
+
+BASE = "/v1/labelling"
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = LabelStore(f"sqlite:///{tmp_path}/traffic.db")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def labelling(bundle, store):
+    settings = Settings(pointer=bundle, port=0, traffic=Traffic(url=store.name))
+    with running(settings) as client:
+        yield client
+
+
+def test_one_sample_after_the_other_is_labelled_skipped_and_taken_back(labelling, store):
+    rows = [queued(suggestion=4), queued(), queued()]
+    store.enqueue(rows)
+
+    def ask(act, **form):
+        return labelling.post(f"{BASE}/{act}", {"labeller": "anna", **form}).json()
+
+    desk = ask("next")
+    sample = desk["sample"]
+    assert base64.b64decode(sample["pixels"]) == rows[0].pixels
+    assert sample["probabilities"] == [0, 0.125, 0, 0.75, 0, 0, 0, 0, 0, 0.125]
+    assert (sample["digit"], sample["confidence"], sample["suggestion"]) == (3, 0.75, 4)
+    assert desk["progress"] == {"queued": 3, "labelled": 0, "disputed": 0}
+    assert ask("next") == desk
+    after = ask("label", number=sample["number"], label=8)
+    assert store.find(rows[0].sample).label == 8  # committed before it was answered
+    assert (after["answered"], after["progress"]["labelled"]) == (1, 1)
+    last = ask("skip", number=after["sample"]["number"])
+    assert base64.b64decode(last["sample"]["pixels"]) == rows[2].pixels
+    assert ask("undo")["sample"] == after["sample"]
+    assert ask("undo")["sample"] == sample
+    assert store.confirmed() == []
+    assert ask("undo")["answered"] == 0
+    for _ in rows:
+        desk = ask("label", number=ask("next")["sample"]["number"], label=-1)
+    assert desk["sample"] is None
+    (anna,) = labelling.get(f"{BASE}/labellers").json()["labellers"]
+    assert (anna["name"], anna["labels"], anna["doubtful"]) == ("anna", 3, False)
+
+
+def test_nothing_tells_a_control_from_other_samples(labelling, store):
+    rows = [queued(), *(queued(sample=f"mnist/{i}", control=7) for i in range(50))]
+    store.enqueue(rows)
+    desk = labelling.post(f"{BASE}/next", {"labeller": "anna"}).json()
+    assert base64.b64decode(desk["sample"]["pixels"]) in {row.pixels for row in rows[1:]}
+    names = {"number", "pixels", "probabilities", "digit", "confidence", "suggestion", "version"}
+    assert set(desk["sample"]) == names
+    assert desk["progress"]["queued"] == 1
+
+
+@pytest.mark.parametrize(
+    ("act", "form", "status", "code"),
+    [
+        ("next", {"labeller": "a b"}, 422, "bad_field"),
+        ("next", {"labeller": "x" * 33}, 422, "bad_field"),
+        ("next", {"labeller": "anna\n"}, 422, "bad_field"),
+        ("next", {}, 422, "bad_field"),
+        ("label", {"labeller": "anna", "number": 1}, 422, "bad_field"),
+        ("label", {"labeller": "anna", "number": 1, "label": 10}, 422, "bad_field"),
+        ("label", {"labeller": "anna", "number": 1, "label": True}, 422, "bad_field"),
+        ("label", {"labeller": "anna", "number": 7, "label": 3}, 404, "unknown_sample"),
+        ("skip", {"labeller": "anna", "number": 7}, 404, "unknown_sample"),
+        ("skip", {"labeller": "anna", "number": 7, "label": 3}, 422, "bad_field"),
+        ("undo", {"labeller": "a" * 5000}, 413, "too_large"),
+    ],
+)
+def test_wrong_request_is_told_and_nothing_is_kept(labelling, store, act, form, status, code):
+    store.enqueue([queued()])
+    answer = labelling.post(f"{BASE}/{act}", form)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert list(store.events()) == []
+
+
+def test_without_a_store_there_is_nothing_to_label(client):
+    answer = client.post(f"{BASE}/next", {"labeller": "anna"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "nothing_kept")
+
+
+def test_store_that_does_not_answer_is_told_without_its_place(bundle, tmp_path):
+    (tmp_path / "traffic.db").mkdir()
+    url = f"sqlite:///{tmp_path}/traffic.db"
+    with running(Settings(pointer=bundle, port=0, traffic=Traffic(url=url))) as client:
+        answer = client.post(f"{BASE}/next", {"labeller": "anna"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+    assert answer.headers["retry-after"] == "1"
+    assert str(tmp_path) not in answer.text
+
+
+def test_page_is_open_and_labels_want_the_key(bundle, store, monkeypatch):
+    monkeypatch.setenv(KEYS, "sesame")
+    settings = Settings(pointer=bundle, port=0, traffic=Traffic(url=store.name))
+    with running(settings) as client:
+        assert "default-src 'none'" in client.get("/label").headers["content-security-policy"]
+        assert client.post(f"{BASE}/next", {"labeller": "anna"}).status_code == 401
+        assert client.get(f"{BASE}/labellers").status_code == 401
+        headers = {"x-api-key": "sesame"}
+        right = client.post(f"{BASE}/next", {"labeller": "anna"}, headers=headers)
+        assert right.json()["sample"] is None
+        foreign = {**headers, "sec-fetch-site": "cross-site"}
+        answer = client.post(f"{BASE}/next", {"labeller": "anna"}, headers=foreign)
+        assert (answer.status_code, answer.json()["code"]) == (403, "cross_site")

@@ -119,6 +119,7 @@ SLOTS: tuple[Slot, ...] = (
     Slot("callbacks.*", Subclass("pytorch_lightning.Callback"), probe="build"),
     Slot("explainer.*", Subclass("digits.evaluation.explainers.Explainer"), probe="build"),
     Slot("features", Exactly(("digits.features.store.FeatureStore",)), probe="build"),
+    Slot("acquisition", Subclass("digits.active.acquisition.Acquisition"), probe="build"),
     Slot("gate", Exactly(("digits.promotion.gate.Gate",))),
     Slot("deployment", Defined(("digits.deployment",), method="apply")),
     Slot(

@@ -74,6 +74,8 @@ class DigitDataModule(pl.LightningDataModule):
             last batch.
         num_workers: loader processes; 0 prepares each batch between two steps.
         seed: order and augmentation derive from it, the epoch and the index alone.
+        epoch_size: an epoch has so many images at the least: a smaller training split is gone
+            through again and again, augmented anew each time. None: once.
 
     Raises:
         DataError: there are fewer than two samples to train on.
@@ -87,6 +89,7 @@ class DigitDataModule(pl.LightningDataModule):
         batch_size: Annotated[int, Field(ge=2)],
         num_workers: Annotated[int, Field(ge=0)],
         seed: Annotated[int, Field(ge=0, lt=2**32)],
+        epoch_size: Annotated[int | None, Field(ge=2)] = None,
     ) -> None:
         super().__init__()
         if len(data.train) < 2:
@@ -99,11 +102,14 @@ class DigitDataModule(pl.LightningDataModule):
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
+        self.epoch_size = epoch_size
         self._training: EpochLoader[Batch] | None = None
 
     def train_dataloader(self) -> EpochLoader[Batch]:
         """Shuffled, augmented batches; the last, smaller one is kept."""
         split = self.data.train
+        if self.epoch_size is not None and len(split) < self.epoch_size:
+            split = split.take(np.resize(np.arange(len(split)), self.epoch_size))
         self._training = EpochLoader(
             AugmentedDigits(split, self.augmentation, seed=self.seed),
             EpochSampler(len(split), seed=self.seed),

@@ -82,11 +82,12 @@ def fit(
     folder: Path,
     resume: bool = False,
     trial: Trial | None = None,
+    announce: bool = True,
 ) -> Fitted:
     """Train ``classifier`` in place; with ``resume``, from the last checkpoint if there is one.
 
-    A ``trial`` hears of every epoch, may end the training, and says which checkpoint it goes on
-    from.
+    With ``announce`` the log says what computes. A ``trial`` hears of every epoch, may end the
+    training, and says which checkpoint it goes on from.
 
     Raises:
         KeyboardInterrupt: the user stopped it; Lightning itself would exit with status 1.
@@ -111,7 +112,8 @@ def fit(
             enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
             default_root_dir=folder,
         )
-        log.info(
+        log.log(
+            logging.INFO if announce else logging.DEBUG,
             "Training on %s with precision %s and %d threads.",
             built.strategy.root_device.type,
             built.precision,

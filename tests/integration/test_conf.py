@@ -18,7 +18,13 @@ LEAVES = sorted(path for path in CONF.rglob("*.yaml") if path.parent != CONF)
 #: what an option cannot be composed without
 NEEDS = {"data/folder": ["data.root=images"]}
 #: group -> the task that has it, where that is not the default one
-TASKS = {"explainer": "explain", "gate": "promote", "serving": "serve", "deployment": "deploy"}
+TASKS = {
+    "acquisition": "active",
+    "deployment": "deploy",
+    "explainer": "explain",
+    "gate": "promote",
+    "serving": "serve",
+}
 
 
 def _name(leaf: Path) -> str:

@@ -62,6 +62,25 @@ def test_every_image_comes_once_per_epoch_with_its_label(digits):
     assert np.array_equal(pixels[:, 1:].numpy(), digits.train.images[indices][:, 1:])
 
 
+def test_an_epoch_of_few_images_goes_through_them_again_each_augmented_anew(digits):
+    few = Digits("few", "", digits.train.take(np.arange(30)), digits.validation, digits.test)
+    loader = DigitDataModule(
+        few, augmentation=key_as_pixels, batch_size=64, num_workers=0, seed=5, epoch_size=100
+    ).train_dataloader()
+    pixels, labels = epoch_of(loader, 0)
+    indices = pixels[:, 0, 2].long().numpy()
+    assert sorted(indices) == list(range(100))  # a key of its own for each
+    assert np.array_equal(labels.numpy(), few.train.labels[indices % 30])
+    assert np.array_equal(pixels[:, 1:].numpy(), few.train.images[indices % 30][:, 1:])
+
+
+def test_an_epoch_of_many_images_stays_as_it_is(digits):
+    many = DigitDataModule(
+        digits, augmentation=key_as_pixels, batch_size=64, num_workers=0, seed=5, epoch_size=100
+    )
+    assert len(epoch_of(many.train_dataloader(), 0)[1]) == 300
+
+
 def test_order_changes_with_epoch_and_seed(digits):
     loader = module(digits).train_dataloader()
     orders = [epoch_of(loader, epoch)[0][:, 0, 2].tolist() for epoch in (0, 1)]

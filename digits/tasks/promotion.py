@@ -84,7 +84,7 @@ class Promotion:
         assert_judges(self.data)
 
     def decide(self, run: Run, *, moves: bool = True) -> Outcome:
-        """Judge, keep the evidence, and, if it ``moves``, move the aliases if the gate lets it pass.
+        """Judge, keep the evidence, and, where it ``moves``, move the aliases of what passes.
 
         Whoever became champion while this one was judged is what it is judged against next.
         """

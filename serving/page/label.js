@@ -80,7 +80,6 @@ function show(now) {
   byId("question").textContent = sample ? "Which digit is this?" : "Nothing to answer";
   byId("guess").textContent = sample ? `The model reads ${named(sample.digit)}, ${percent(sample.confidence)} sure.` : "";
   const { suggestion } = sample ?? {};
-  byId("suggestion").hidden = suggestion == null;
   byId("suggestion").textContent = suggestion == null ? "" : `Somebody says it is ${named(suggestion)}.`;
   count();
   if (!sample) timer = setTimeout(wait, IDLE);

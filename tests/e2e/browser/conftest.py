@@ -112,7 +112,7 @@ def visit(browser: Browser) -> Iterator[Open]:
     complaints: list[str] = []
     pages: list[Page] = []
 
-    def open_page(address: str, *, expected: str = "", **context: Any) -> Page:
+    def open_page(address: str, *, path: str = "/", expected: str = "", **context: Any) -> Page:
         page = browser.new_context(**context).new_page()
         page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -130,8 +130,8 @@ def visit(browser: Browser) -> Iterator[Open]:
                 else complaints.append(request.url)
             ),
         )
-        page.goto(address)
-        page.wait_for_selector("#about:visible, #key-form:visible")
+        page.goto(address + path)
+        page.wait_for_selector("#about:visible, #key-form:visible, #name-form:visible")
         pages.append(page)
         return page
 

@@ -95,6 +95,28 @@ class Confirmed(NamedTuple):
     number: int
 
 
+class Verdict(NamedTuple):
+    """A change of the label that counts for a sample.
+
+    Attributes:
+        number: of the event that brought it.
+        sample: its name, as in :class:`Queued`.
+        pixels: uint8 ``[28, 28]`` row by row, 784 bytes.
+        seen: when the image was seen, in seconds since 1970 (UTC).
+        time: since when the label counts.
+        label: -1..9; None: no label counts any more.
+        labeller: the first of those who say so; of None, who has brought that about.
+    """
+
+    number: int
+    sample: str
+    pixels: bytes
+    seen: float
+    time: float
+    label: int | None
+    labeller: str
+
+
 class Progress(NamedTuple):
     """How far the queue is labelled, its controls left out.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, select
 
-from digits.contract.label import Confirmed, Event, Labeller, Progress
+from digits.contract.label import Confirmed, Event, Labeller, Progress, Verdict
 from digits.contract.labelling_board import Board, Item
 from digits.contract.labelling_tables import LABELLING, events, queue
 from digits.contract.traffic_access import Access
@@ -98,6 +98,26 @@ class Reading(Access):
             item = self._board.items.get(sample)
             return next(iter(_confirmed(connection, [item] if item else [])), None)
 
+    def verdicts(self) -> list[Verdict]:
+        """Return every change of a label that counts, in the order of commits; no controls."""
+        board, changes = Board(), []
+        with self._transaction() as connection:
+
+            def judged(event: Event) -> None:
+                item = board.items[event.sample]
+                before = item.verdict
+                board.apply(event)
+                if item.control is None and item.verdict != before:
+                    who = event.labeller if item.verdict is None else item.first.labeller
+                    changes.append((event, item.verdict, who))
+
+            _follow(connection, board, judge=judged)
+            images = _images(connection, [event.sample for event, *_ in changes])
+        return [
+            Verdict(event.number, event.sample, *images[event.sample], event.time, label, who)
+            for event, label, who in changes
+        ]
+
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         """Give a connection that alone writes; the board knows all that is committed."""
@@ -119,8 +139,13 @@ def _events(connection: Connection, after: int, most: int) -> list[Event]:
     return [Event(**row._mapping) for row in connection.execute(query)]
 
 
-def _follow(connection: Connection, board: Board, until: float | None = None) -> None:
-    """Have the board take what is new; of the events those before ``until``."""
+def _follow(
+    connection: Connection,
+    board: Board,
+    until: float | None = None,
+    judge: Callable[[Event], None] | None = None,
+) -> None:
+    """Have the board take what is new; of the events those before ``until``, through ``judge``."""
     happened: list[Event] = []
     while found := _events(connection, happened[-1].number if happened else board.last, CHUNK):
         happened += found
@@ -131,7 +156,7 @@ def _follow(connection: Connection, board: Board, until: float | None = None) ->
     board.add(items)
     for event in happened:
         if until is None or event.time < until:
-            board.apply(event)
+            (judge or board.apply)(event)
 
 
 def _confirmed(connection: Connection, items: Collection[Item]) -> list[Confirmed]:
@@ -139,14 +164,26 @@ def _confirmed(connection: Connection, items: Collection[Item]) -> list[Confirme
     for item in items:
         if item.control is None and item.verdict is not None and item.since is not None:
             found.append((item, item.verdict, item.since))
-    pixels: dict[str, bytes] = {}
-    for start in range(0, len(found), SOME):
-        names = [item.sample for item, *_ in found[start : start + SOME]]
-        query = select(queue.c.sample, queue.c.pixels).where(queue.c.sample.in_(names))
-        pixels |= {row.sample: row.pixels for row in connection.execute(query)}
+    images = _images(connection, [item.sample for item, *_ in found])
     return [
         Confirmed(
-            item.sample, pixels[item.sample], label, since.time, item.first.labeller, since.number
+            item.sample,
+            images[item.sample][0],
+            label,
+            since.time,
+            item.first.labeller,
+            since.number,
         )
         for item, label, since in found
     ]
+
+
+def _images(connection: Connection, samples: Sequence[str]) -> dict[str, tuple[bytes, float]]:
+    """Return the pixels of queued samples, and when they were seen."""
+    images: dict[str, tuple[bytes, float]] = {}
+    for start in range(0, len(samples), SOME):
+        names = set(samples[start : start + SOME])
+        query = select(queue.c.sample, queue.c.pixels, queue.c.time)
+        for row in connection.execute(query.where(queue.c.sample.in_(names))):
+            images[row.sample] = (row.pixels, row.time)
+    return images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +12,8 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 from digits.errors import FeatureError
 
 FORMS = (
-    "sqlite:///<path>, redis://[:<password>@]<host>[:<port>][/<number>] (rediss: over TLS) or "
-    "postgresql://<user>:<password>@<host>[:<port>]/<database>"
+    "sqlite:///<path>, redis://<host>[:<port>][/<number>] (rediss: over TLS) or "
+    "postgresql://<user>@<host>[:<port>]/<database>"
 )
 ANSWER_SECONDS = 5
 DRIVERS = frozenset({"redis", "psycopg", "psycopg_pool", "sqlite3"})
@@ -22,20 +23,23 @@ class Address:
     """Where the online store is.
 
     Args:
-        url: see :data:`FORMS`.
+        url: see :data:`FORMS`. It is recorded with every run, so a password stands in the
+            environment: ``PGPASSWORD``, ``REDISCLI_AUTH``.
 
     Raises:
-        ValueError: it is of no such form.
+        ValueError: it is of no such form, or has a password.
     """
 
     def __init__(self, url: str) -> None:
-        self._parts = urlsplit(url)
+        self._url, self._parts = url, urlsplit(url)
         makers = {
             "sqlite": _sqlite,
             "redis": _redis,
             "rediss": _redis,
             "postgresql": _postgres,
         }
+        if self._parts.password:
+            raise ValueError("leave the password out; put it in PGPASSWORD or REDISCLI_AUTH")
         if self._parts.scheme not in makers:
             raise ValueError(f"must be {FORMS}; not {self._parts.scheme or url!r}")
         try:
@@ -45,11 +49,8 @@ class Address:
             raise ValueError(f"{self}: {error}; it must be {FORMS}") from None
 
     def __str__(self) -> str:
-        """Return the address without its password."""
-        user, at, host = self._parts.netloc.rpartition("@")
-        name, colon, _ = user.partition(":")
-        shown = f"{name}{colon and ':***'}{at}{host}"
-        return self._parts._replace(netloc=shown, query="").geturl()
+        """Return the address."""
+        return self._url
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -78,8 +79,8 @@ def _redis(url: SplitResult) -> dict[str, Any]:
     words = [f"{url.hostname}:{url.port or 6379}", f"db={number}"]
     if url.username:
         words.append(f"username={unquote(url.username)}")
-    if url.password:
-        words.append(f"password={unquote(url.password)}")
+    if password := os.environ.get("REDISCLI_AUTH"):
+        words.append(f"password={password}")
     if url.scheme == "rediss":
         words.append("ssl=true")
     words.append(f"socket_connect_timeout={ANSWER_SECONDS}")
@@ -97,6 +98,6 @@ def _postgres(url: SplitResult) -> dict[str, Any]:
         "port": url.port or 5432,
         "database": database,
         "user": unquote(url.username),
-        "password": unquote(url.password or ""),
+        "password": os.environ.get("PGPASSWORD", ""),
         "sslmode": modes[0],
     }

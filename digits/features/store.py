@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -120,6 +121,7 @@ def _feast() -> Any:
         import feast.metrics
     except ModuleNotFoundError as error:
         raise MissingExtraError("features", str(error.name)) from error
+    logging.getLogger("feast").setLevel(logging.WARNING)  # each look at the registry, at INFO
     for name, value in before.items():
         if value is None:
             os.environ.pop(name, None)

@@ -16,12 +16,11 @@ from digits.errors import FeatureError
 from digits.features.ingest import name_of, samples_of
 from digits.features.join import known
 from digits.features.store import FeatureStore
-from digits.features.views import IMAGE, KNOWN, LABELS, SAMPLE
+from digits.features.views import IMAGE, KNOWN, LABELS, SAMPLE, SERVED
 
 log = logging.getLogger(__name__)
 
 READ = (LABELS, IMAGE)  # views that a training reads
-SERVED = "served"
 
 
 @dataclass(frozen=True)
@@ -83,13 +82,17 @@ def training_set(store: FeatureStore, data: Digits, as_of: datetime | None = Non
         log.warning("%d labelled samples are held-out images: not learned from.", leaked)
     train = Split(_images(pixels.iloc[kept]), values[kept])
     added = len(train) - int(counts[: len(own)].sum())
-    stay = values[: len(own)]
+    changed = (values[: len(own)] != data.train.labels) & counts[: len(own)]
+    corrected, dropped = int(changed.sum()), int((~counts[: len(own)]).sum())
+    description = data.description
+    if added + corrected + dropped:
+        description += f"; {added:,} added, {corrected:,} corrected, {dropped:,} left out"
     return TrainingSet(
-        digits=replace(data, train=train),
+        digits=replace(data, train=train, description=description),
         as_of=at,
         added=added,
-        corrected=int(((stay != data.train.labels) & counts[: len(own)]).sum()),
-        dropped=int((~counts[: len(own)]).sum()),
+        corrected=corrected,
+        dropped=dropped,
     )
 
 

@@ -20,6 +20,7 @@ PACKED = "packed"
 MOMENT = pa.timestamp("us", tz="UTC")
 
 NOT_A_DIGIT = -1
+SERVED = "served"  # the split of what is of no data set
 WITHDRAWN = -2  # there was a label, and it does not count any more
 
 

@@ -13,6 +13,8 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 from digits.data.source import Source
 from digits.data.types import Digits
 from digits.errors import ResumeError
+from digits.features.learned import Learned, of_one_time
+from digits.features.store import FeatureStore
 from digits.models.classifier import DigitClassifier
 from digits.registry.versions import RegisteredName, Version, register
 from digits.tasks import commands
@@ -43,6 +45,7 @@ def train(
     callbacks: Mapping[str, pl.Callback],
     tracking: Tracking,
     registered_name: RegisteredName = "digits",
+    features: FeatureStore | None = None,
     keep_data: bool = False,
     resume: str | None = None,
     reproduce: str | None = None,
@@ -61,6 +64,7 @@ def train(
         callbacks: named; a checkpoint among them makes the run resumable.
         tracking: where the run is recorded.
         registered_name: the registered model that gets a new version.
+        features: where what was added to the data, and corrected, is joined to it; None: nothing.
         keep_data: whether the data is kept as a version, so that its digest gives it again.
         resume: run id or run folder to go on with; None for a new run.
         reproduce: the run that this is its configuration of; the two are compared in the end.
@@ -70,11 +74,18 @@ def train(
 
     Raises:
         ResumeError: the run keeps no checkpoints, or is still going.
+        ConfigError: jobs of a sweep would learn from what is known at different times.
         DataError: the data cannot be read, or is not that of the run to reproduce.
+        FeatureError: the feature store does not have the data, or cannot be read.
         NotReproducedError: other numbers came out than those of the run to reproduce.
     """
     again = Reproduction(tracking, reproduce) if reproduce else None
-    data = again.data(source) if again else source
+    trial = current()
+    learned = None
+    if features is not None and again is None:  # a reproduction has the data of its original
+        of_one_time(features, several=trial is not None or record.job is not None)
+        learned = Learned(source, features, record.folder)
+    data = again.data(source) if again else learned or source
     training = Training(data, loaders, classifier, trainer, callbacks)
     if resume and not training.has_checkpoints:
         raise ResumeError("resume: this run keeps no checkpoints (callbacks); start it again")
@@ -84,7 +95,6 @@ def train(
         return training.fit(
             data.load(), history, folder=record.folder, resume=resume is not None
         ).selected
-    trial = current()
     if trial is not None:
         return run_trial(trial, training, record, tracking)
     with record.claimed():
@@ -92,6 +102,8 @@ def train(
         with _resumable(training, record.folder), run:
             if not resume:
                 run.log_record(record)
+            if learned is not None:
+                learned.record(run, registered_name)
             done = _run(training, record, run, again, resume=resume is not None, keep=keep_data)
             if again is None:  # the version appears last: all that it refers to is stored
                 version = register(

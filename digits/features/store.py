@@ -69,9 +69,10 @@ class FeatureStore:
         parts = self.parts
         feast = _feast()
         from digits.features.definitions import definitions
+        from digits.features.online_times import keep_exact
 
-        store = feast.FeatureStore(
-            config=feast.RepoConfig(
+        with self.online.explained():  # some stores are connected to right here
+            config = feast.RepoConfig(
                 project=PROJECT,
                 provider="local",
                 registry={"path": str(self.root / "registry.db"), "cache_ttl_seconds": 60},
@@ -79,7 +80,9 @@ class FeatureStore:
                 offline_store={"type": "dask"},
                 entity_key_serialization_version=3,
             )
-        )
+            config.online_store  # noqa: B018 - loads its driver, which has times of its own
+            keep_exact()
+            store = feast.FeatureStore(config=config)
         wanted = definitions(parts)
         # Applying asks the online store for its tables: once, not in every training.
         said = "".join(map(repr, wanted)) + str(self.online)

@@ -24,7 +24,7 @@ SERVED = "served"  # the split of what is of no data set
 WITHDRAWN = -2  # there was a label, and it does not count any more
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
     """One kind of knowledge.
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
-from digits.data.types import Digits, Split
 from digits.errors import FeatureError
 from digits.features.ingest import ingest, name_of, samples_of
 from digits.features.join import known
@@ -15,22 +14,16 @@ from digits.features.shape import SHAPE_NAMES, shape_features
 from digits.features.store import FeatureStore
 from digits.features.training_set import training_set
 from digits.features.views import IMAGE, LABELS, NOT_A_DIGIT, SHAPE, WITHDRAWN
+from tests.integration.featured import START, few, needs_feast, split
 
-pytest.importorskip("feast")
+pytestmark = needs_feast
 
 DAY = timedelta(days=1)
-START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def split(count, seed):
-    random = np.random.default_rng(seed)
-    images = random.integers(0, 256, (count, 28, 28), np.uint8)
-    return Split(images, random.integers(0, 10, count))
 
 
 @pytest.fixture(name="data")
 def _data():
-    return Digits("uci", "few", train=split(40, 0), validation=split(6, 1), test=split(8, 2))
+    return few()
 
 
 @pytest.fixture(name="store")

@@ -1,0 +1,232 @@
+"""The push: what was served and labelled is in the store once, the newest of it online."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from digits.contract.label import NOT_A_DIGIT
+from digits.errors import FeatureError
+from digits.features import online
+from digits.features.ingest import ingest, samples_of
+from digits.features.join import known
+from digits.features.parts import MOST, table_of
+from digits.features.push import Push
+from digits.features.shape import SHAPE_NAMES, shape_features
+from digits.features.store import FeatureStore
+from digits.features.training_set import training_set
+from digits.features.views import IMAGE, LABELS, PREDICTIONS, SHAPE, VIEWS, WITHDRAWN
+from tests.integration.featured import START, Service, few, needs_feast
+
+pytestmark = needs_feast
+
+
+@pytest.fixture(scope="module", name="feast_of")
+def _feast_of():
+    """Opened once for a test."""
+    return lambda folder: FeatureStore(
+        root=str(folder / "store"), online=f"sqlite:///{folder}/online.db"
+    )
+
+
+@pytest.fixture(name="store")
+def _store(feast_of, tmp_path):
+    return feast_of(tmp_path)
+
+
+@pytest.fixture(name="service")
+def _service(tmp_path):
+    service = Service(f"sqlite:///{tmp_path}/traffic.db")
+    yield service
+    service.close()
+
+
+def now():
+    return datetime.now(UTC)
+
+
+def image_of(row):
+    return np.frombuffer(row.pixels, np.uint8).reshape(28, 28)
+
+
+def test_predictions_come_in_once_and_go_online(store, service):
+    rows = service.serve(3)
+    assert service.push(store) == (3, 0)
+    assert service.push(store) == (0, 0)
+    more = service.serve(2)
+    assert service.push(store) == (2, 0)
+    samples = [row.id for row in rows + more]
+    found = known(store, PREDICTIONS, samples, now())
+    assert found["digit"].tolist() == [3] * 5 and found["version"].tolist() == ["digits/3"] * 5
+    assert [bytes(each) for each in found["probabilities"]] == [
+        row.probabilities for row in rows + more
+    ]
+    there = online.look_up(store, rows[0].id)
+    assert there["image"]["pixels"] == rows[0].pixels
+    assert there["predictions"]["deployment"] == "test" and "labels" not in there
+
+
+def test_an_image_has_bit_equal_features_in_training_and_online(store, service):
+    rows = service.serve(20)
+    service.push(store)
+    images = np.stack([image_of(row) for row in rows])
+    expected = shape_features(images)
+    offline = known(store, SHAPE, [row.id for row in rows], now())
+    assert offline.to_numpy(np.float32).tobytes() == expected.tobytes()
+    for row, alone in zip(rows, images, strict=True):
+        served = online.look_up(store, row.id)["shape"]
+        assert list(served) == list(SHAPE_NAMES)
+        assert np.float32(list(served.values())).tobytes() == shape_features(alone[None]).tobytes()
+
+
+def test_a_label_counts_from_when_it_was_given_and_not_after_it_was_taken_back(store, service):
+    ingest(store, few(), moment=START)
+    row = service.serve()[0]
+    sample = service.queue(row)
+    service.labels.label(sample, "anna", 4)
+    assert service.push(store) == (1, 1)
+    after_first = now()
+    assert training_set(store, few()).digits.train.labels[40:].tolist() == [4]
+    service.labels.label(sample, "anna", 9)
+    service.push(store)
+    after_second = now()
+    service.labels.withdraw("anna", "boss")
+    service.push(store)
+    assert training_set(store, few()).added == 0
+    assert training_set(store, few(), after_second).digits.train.labels[40:].tolist() == [9]
+    early = training_set(store, few(), after_first).digits.train
+    assert early.labels[40:].tolist() == [4] and (early.images[40] == image_of(row)).all()
+    assert online.look_up(store, sample)["labels"]["label"] == WITHDRAWN
+
+
+def test_controls_and_labels_in_dispute_do_not_come_in(store, service):
+    ingest(store, few(), moment=START)
+    first, second, third = service.serve(3)
+    service.labels.label(service.queue(first, control=3), "anna", 5)
+    disputed = service.queue(second)
+    service.labels.label(disputed, "anna", 5)
+    service.labels.label(disputed, "bert", 6)
+    service.labels.label(service.queue(third), "anna", NOT_A_DIGIT)
+    service.push(store)
+    assert training_set(store, few()).added == 0
+    service.labels.label(disputed, "bert", 5)
+    service.push(store)
+    assert training_set(store, few()).digits.train.labels[40:].tolist() == [5]
+
+
+def test_a_labelled_sample_of_the_data_is_corrected_and_restored(store, service):
+    data = few()
+    ingest(store, data, moment=START)
+    wrong = (int(data.train.labels[7]) + 1) % 10
+    sample = "uci/7"
+    row = service.serve()[0]._replace(id=sample, pixels=data.train.images[7].tobytes())
+    service.queue(row)
+    service.labels.label(sample, "anna", wrong)
+    service.push(store)
+    learned = training_set(store, data)
+    assert (learned.added, learned.corrected) == (0, 1)
+    assert learned.digits.train.labels[7] == wrong
+    service.labels.undo("anna")
+    service.push(store)
+    assert training_set(store, data).digits.digest == data.digest
+    assert samples_of(data, "train")[7] in store.parts.read(LABELS)["sample"].to_pylist()
+
+
+def test_a_labelled_image_outlives_its_prediction(store, service):
+    ingest(store, few(), moment=START)
+    row = service.serve(time=1.0)[0]
+    service.labels.label(service.queue(row), "anna", 4)
+    service.traffic.prune(max_days=1, max_bytes=None)
+    assert service.push(store) == (0, 1)
+    assert (training_set(store, few()).digits.train.images[40] == image_of(row)).all()
+
+
+def test_an_older_row_does_not_replace_a_newer_one_online(store, service):
+    row = service.serve()[0]
+    service.push(store)
+
+    def rows(*seconds):
+        pixels = {"pixels": [bytes([place] * 784) for place in range(len(seconds))]}
+        times = [datetime.fromtimestamp(row.time + each, UTC) for each in seconds]
+        return table_of(IMAGE, [row.id] * len(seconds), pixels, times)
+
+    def there():
+        return online.look_up(store, row.id)["image"]["pixels"]
+
+    assert online.write(store, IMAGE, rows(-1)) == 0 and there() == row.pixels
+    assert online.write(store, IMAGE, rows(3, 5, 4)) == 1 and there() == bytes([1] * 784)
+    assert online.write(store, IMAGE, rows(4.999999)) == 0
+    assert online.materialize(store, [IMAGE]) == {"image": 0} and there() == bytes([1] * 784)
+
+
+@pytest.mark.parametrize("at", ["write", "_reach"])
+def test_a_killed_push_comes_again_and_nothing_is_there_twice(store, service, monkeypatch, at):
+    rows = service.serve(3)
+    service.labels.label(service.queue(rows[0]), "anna", 4)
+    push = Push(store, service.traffic, service.labels)
+    left = iter([None] * (2 if at == "write" else 0))
+
+    def killed(whole):
+        def call(*arguments):
+            next(left)  # StopIteration: the kill
+            return whole(*arguments)
+
+        return call
+
+    target = store.parts if at == "write" else push
+    with monkeypatch.context() as patch:
+        patch.setattr(target, at, killed(getattr(target, at)))
+        with pytest.raises(StopIteration):
+            push.step()
+    assert push.position().prediction == 0
+    more = service.serve(2)
+    assert service.push(store) == (5, 1)
+    for view in (PREDICTIONS, IMAGE, SHAPE):
+        samples = store.parts.read(view)["sample"].to_pylist()
+        assert set(samples) == {row.id for row in rows + more}
+    assert len(store.parts.read(PREDICTIONS)) == 5
+
+
+def test_many_small_pushes_become_few_files_with_the_same_rows(store, service):
+    rows = []
+    for _ in range(MOST + 1):
+        rows += service.serve()
+        Push(store, service.traffic, service.labels).step()
+    files = list(store.parts.folder(PREDICTIONS).glob("*.parquet"))
+    assert len(files) <= 3
+    found = store.parts.read(PREDICTIONS)["sample"].to_pylist()
+    assert sorted(found) == sorted(row.id for row in rows)
+
+
+def test_embeddings_are_of_the_model_that_is_named(store, service):
+    rows = service.serve(2)
+    service.push(store, embed=lambda images: images[:, 0, :4].astype(np.float32), model="digits/7")
+    there = online.look_up(store, rows[1].id)["embedding"]
+    assert there["model"] == "digits/7"
+    assert np.frombuffer(there["values"], "<f4").tolist() == list(rows[1].pixels[:4])
+
+
+def test_a_damaged_position_is_named(store, service):
+    service.serve()
+    service.push(store)
+    (store.root / "position.json").write_text("{")
+    with pytest.raises(FeatureError, match=r"position\.json is damaged"):
+        service.push(store)
+
+
+def test_the_push_of_two_traffic_stores_is_told_apart(store, service, tmp_path):
+    other = Service(f"sqlite:///{tmp_path}/other.db")
+    service.serve(2)
+    other.serve(3)
+    assert service.push(store) == (2, 0) and other.push(store) == (3, 0)
+    other.close()
+    assert len(store.parts.read(PREDICTIONS)) == 5
+    assert len(json.loads((store.root / "position.json").read_text())) == 2
+
+
+def test_of_an_unknown_sample_nothing_is_known(store):
+    assert online.look_up(store, "nobody") == {}
+    assert set(VIEWS) == {"labels", "shape", "image", "embedding", "predictions"}

@@ -22,7 +22,7 @@ AT_ONCE = 32  # images of one run: what more of them fill falls out of the proce
 Images = NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answers:
     """What a model says of N images.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.contract.prediction import Prediction, new_id
+from digits.contract.prediction import PIXELS, PROBABILITIES, Prediction, new_ids
 from serving.batching import Batcher
 from serving.bodies import (
     KINDS,
@@ -43,8 +43,8 @@ Images = NDArray[np.uint8]
 class Recorder(Protocol):
     """What keeps predictions (see :mod:`serving.recorder`)."""
 
-    def put(self, prediction: Prediction) -> bool:
-        """Queue a prediction to be written; False: there is no room."""
+    def put_many(self, rows: Sequence[Prediction]) -> int:
+        """Queue predictions to be written, and return for how many there was room."""
 
 
 class Predictor:
@@ -151,7 +151,7 @@ class Predictor:
             The answers, the same one by one as they are kept, and what becomes of them:
             ``queued``, ``dropped`` (all or some of them) or ``off``.
         """
-        ids = [new_id() for _ in range(len(images))]
+        ids = new_ids(len(images))
         model, shadow = self.models.choose(None if champion else key or ids[0])
         started = time.perf_counter()
         if len(images) > INLINE_IMAGES:
@@ -161,12 +161,12 @@ class Predictor:
         if shadow is not None:
             self.models.comparison.put(shadow, images, answers, time.perf_counter() - started)
         each = self._one_by_one(ids, images, answers, key, model.version, route)
-        not_digits = sum(prediction.is_digit is False for prediction in each)
+        not_digits = [prediction.is_digit for prediction in each].count(False)
         self._metrics.predictions(model.version, route, len(images), not_digits)
         if not store or self._recorder is None:
             return answers, each, "off"
-        kept = [self._recorder.put(prediction) for prediction in each]
-        return answers, each, "queued" if all(kept) else "dropped"
+        kept = self._recorder.put_many(each)
+        return answers, each, "queued" if kept == len(each) else "dropped"
 
     def _one_by_one(
         self,
@@ -177,25 +177,33 @@ class Predictor:
         version: str,
         route: str,
     ) -> list[Prediction]:
-        now = time.time()
-        digits = answers.probabilities.argmax(axis=1).tolist()
+        now, deployment = time.time(), self._deployment
         known = [None] * len(ids) if answers.is_digit is None else answers.is_digit.tolist()
-        rows = zip(ids, images, answers.probabilities, digits, known, strict=True)
+        shares = answers.probabilities
+        columns = zip(
+            ids,
+            _pieces(images.tobytes(), PIXELS),
+            _pieces(shares.tobytes(), PROBABILITIES),
+            shares.tolist(),
+            shares.argmax(1).tolist(),
+            known,
+            strict=True,
+        )
         return [
             Prediction(
-                id=identifier,
-                time=now,
-                key=key,
-                pixels=image.tobytes(),
-                probabilities=shares.tobytes(),
-                digit=digit,
-                confidence=shares.item(digit),
-                is_digit=is_digit,
-                version=version,
-                deployment=self._deployment,
-                source=route,
+                one,
+                now,
+                key,
+                pixels,
+                kept,
+                digit,
+                each[digit],
+                is_digit,
+                version,
+                deployment,
+                route,
             )
-            for identifier, image, shares, digit, is_digit in rows
+            for one, pixels, kept, each, digit, is_digit in columns
         ]
 
     async def predictions(
@@ -228,3 +236,7 @@ def answer_of(asked: Asked, predictions: list[dict[str, Any]]) -> Answer:
     if asked.many:
         return json_answer({"predictions": predictions, "version": predictions[0]["version"]})
     return json_answer(predictions[0])
+
+
+def _pieces(data: bytes, size: int) -> list[bytes]:
+    return [data[at : at + size] for at in range(0, len(data), size)]

@@ -10,6 +10,7 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from digits.contract.prediction import Deployment, Prediction
@@ -68,17 +69,20 @@ class Recorder:
 
     def put(self, row: Prediction) -> bool:
         """Queue a prediction; False: the queue is full, and it is dropped. Never blocks."""
+        return self.put_many([row]) == 1
+
+    def put_many(self, rows: Sequence[Prediction]) -> int:
+        """Queue predictions and return how many; the queue has no room for the rest of them."""
         if not self._settings.images:
-            row = row._replace(pixels=None)
+            rows = [row._replace(pixels=None) for row in rows]
         with self._lock:  # nobody holds it for longer than this
-            count = len(self._waiting) + len(self._writing)
-            if count >= self._bound:
-                self.dropped += 1
-                return False
-            self._waiting[row.id] = row
-        if count == self._half:
+            before = len(self._waiting) + len(self._writing)
+            count = min(len(rows), max(0, self._bound - before))
+            self._waiting.update([(row.id, row) for row in rows[:count]])
+            self.dropped += len(rows) - count
+        if before <= self._half < before + count:
             self._wake.set()  # before its time: more are coming than usual
-        return True
+        return count
 
     def pending(self, prediction: str) -> bool:
         """Tell whether the prediction with this id waits to be written."""

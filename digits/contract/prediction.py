@@ -12,6 +12,10 @@ from typing import NamedTuple
 
 PIXELS = 28 * 28  # bytes of one image
 PROBABILITIES = 10 * 4  # bytes: ten float32
+RANDOM_BYTES = 10  # of an id, behind six bytes of time; six of their bits are fixed
+RANDOM_BITS = 8 * RANDOM_BYTES
+_VERSION_7 = 0x7000_8000_0000_0000_0000  # with the variant of RFC 9562
+_RANDOM = 0x0FFF_3FFF_FFFF_FFFF_FFFF
 _ID = re.compile(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}")
 
 
@@ -124,8 +128,18 @@ def new_id() -> str:
     It begins with the time in milliseconds: new ids are the greatest, which keeps the store's index
     small and its pages warm, and an old one is told without asking the store.
     """
-    tail = os.urandom(10).hex()
-    return f"{int(time.time() * 1000):012x}7{tail[:3]}{'89ab'[int(tail[3], 16) & 3]}{tail[4:19]}"
+    return new_ids(1)[0]
+
+
+def new_ids(count: int) -> list[str]:
+    """Return so many ids of :func:`new_id`."""
+    beginning = (int(time.time() * 1000) << RANDOM_BITS) | _VERSION_7
+    drawn = os.urandom(count * RANDOM_BYTES)
+    tails = [
+        int.from_bytes(drawn[at : at + RANDOM_BYTES]) & _RANDOM
+        for at in range(0, len(drawn), RANDOM_BYTES)
+    ]
+    return [(beginning | tail).to_bytes(16).hex() for tail in tails]
 
 
 def issued(identifier: str) -> float | None:

@@ -92,6 +92,15 @@ def test_full_queue_drops_and_counts_and_never_waits(start, store):
     assert taken.dropped == 100
 
 
+def test_of_many_at_once_those_are_kept_for_which_there_is_room(start, store):
+    taken, rows = start(flush_seconds=60, queue=40), [prediction() for _ in range(60)]
+    assert taken.put_many(rows[:15]) == 15
+    assert taken.put_many(rows[15:]) == 25  # and it is written before its time
+    until(lambda: taken.depth == 0)
+    assert [each.prediction for each in stored(store)] == rows[:40]
+    assert (taken.written, taken.dropped) == (40, 20)
+
+
 def test_no_images_are_kept_where_they_are_not_wanted(start, store, traffic_url):
     taken, row = start(images=False), prediction(pixels=b"secret.." * 98)
     taken.put(row)

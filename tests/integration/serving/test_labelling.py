@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+import requests
 
 from digits.contract.labelling import LabelStore
+from serving.listening import address_of, listen
 from serving.settings import KEYS, Settings, Traffic
 from tests.integration.labelling import queued
 from tests.integration.serving.conftest import running
 
 BASE = "/v1/labelling"
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -104,6 +112,40 @@ def test_store_that_does_not_answer_is_told_without_its_place(bundle, tmp_path):
     assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
     assert answer.headers["retry-after"] == "1"
     assert str(tmp_path) not in answer.text
+
+
+def test_killed_service_loses_no_label_that_it_has_answered(bundle, store, tmp_path):
+    store.enqueue([queued() for _ in range(200)])
+    file = tmp_path / "settings.json"
+    settings = Settings(pointer=bundle, port=0, traffic=Traffic(url=store.name))
+    file.write_text(settings.model_dump_json())
+    told = []
+
+    def label(session, url):
+        desk = session.post(f"{url}{BASE}/next", json={"labeller": "anna"}, timeout=60).json()
+        while True:
+            number = desk["sample"]["number"]
+            form = {"labeller": "anna", "number": number, "label": 5}
+            desk = session.post(f"{url}{BASE}/label", json=form, timeout=20).json()
+            told.append(number)
+
+    with listen("127.0.0.1", 0) as listener, requests.Session() as session:
+        descriptor = listener.fileno()
+        command = [sys.executable, "-m", "serving", str(file), "--fd", str(descriptor)]
+        with (
+            subprocess.Popen(command, cwd=ROOT, pass_fds=[descriptor]) as process,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            labelling = pool.submit(label, session, address_of(listener))
+            while len(told) < 30 and not labelling.done():
+                time.sleep(0.01)
+            listener.close()  # nobody else is to take the next request
+            process.kill()
+            assert isinstance(labelling.exception(), requests.ConnectionError)
+    kept = [store.number(each.sample) for each in store.confirmed()]
+    assert len(told) >= 30
+    assert set(told) <= set(kept)
+    assert len(kept) <= len(told) + 1  # the one that was not answered yet
 
 
 def test_page_is_open_and_labels_want_the_key(bundle, store, monkeypatch):

@@ -12,10 +12,11 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from serving import labelling_api, open_inference, pages, sagemaker, schemas
+from serving import labelling_api, open_inference, pages, sagemaker, samples_api, schemas
 from serving.call import Answer, Call, Endpoint, error_answer, json_answer
 from serving.errors import BROKEN, RequestError
 from serving.labelling import Labelling
+from serving.samples import Samples
 
 FAULTS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": schemas.Fault, "description": "Something is wrong with the request."},
@@ -33,6 +34,7 @@ class Parts:
         predict, explain, infer, invocations: endpoints of their own.
         feedback: keeps a correction: id of the prediction, label, who says so.
         labelling: what the labelling page asks and says.
+        samples: looks up what is known of a sample.
         model: describes the model in use.
         version: of the model in use; raises RequestError where there is none yet.
         metrics: everything that is counted, for Prometheus.
@@ -44,6 +46,7 @@ class Parts:
     invocations: Endpoint
     feedback: Callable[[str, int, str], Awaitable[None]]
     labelling: Labelling
+    samples: Samples
     model: Callable[[], Mapping[str, Any]]
     version: Callable[[], str]
     metrics: Callable[[], bytes]
@@ -73,6 +76,7 @@ def build(
     _add_errors(api)
     _add_v1(api, parts)
     labelling_api.add(api, parts.labelling)
+    samples_api.add(api, parts.samples)
     _add_health(api, parts)
     _add_open_inference(api, parts)
     pages.add(api)

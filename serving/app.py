@@ -27,6 +27,7 @@ from serving.metrics import Metrics  # noqa: E402
 from serving.open_inference import Infer  # noqa: E402
 from serving.predict import Predictor  # noqa: E402
 from serving.sagemaker import Invocations  # noqa: E402
+from serving.samples import Samples  # noqa: E402
 from serving.settings import Settings, api_keys  # noqa: E402
 from serving.threads import Threads  # noqa: E402
 from serving.traces import Traces  # noqa: E402
@@ -94,6 +95,7 @@ class Service:
             invocations=Invocations(self.predictor),
             feedback=self._feedback,
             labelling=self.labelling,
+            samples=Samples(self.recorder, self.labelling, self.settings.features),
             model=self._describe,
             version=self._version,
             metrics=self._metrics,

@@ -86,6 +86,13 @@ class Labelling:
         found = await self._at_store(lambda store: store.labellers())
         return [{**each._asdict(), "doubtful": each.is_doubtful} for each in found]
 
+    async def confirmed(self, sample: str) -> Mapping[str, Any] | None:
+        """Return the label that counts for a sample, by whom and since when; None: none does."""
+        found = await self._at_store(lambda store: store.find(sample))
+        if found is None:
+            return None
+        return {"label": found.label, "labeller": found.labeller, "time": found.time}
+
     def close(self) -> None:
         """Close the connections."""
         if self._store is not None:

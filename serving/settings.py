@@ -130,6 +130,8 @@ class Settings(_Block):
         host, port: address that is listened at.
         workers: processes that answer.
         threads: of ONNX Runtime in each worker.
+        features: address of ``task=features action=push follow=true``, which knows the features of
+            samples; null: nobody does.
         otlp: address of an OpenTelemetry collector; null: no traces.
         deployment: id of the deployment, kept with every prediction.
     """
@@ -144,6 +146,7 @@ class Settings(_Block):
     traffic: Traffic = Traffic()
     challenger: Challenger = Challenger()
     log: Log = Log()
+    features: Annotated[str, Field(pattern=r"^http://[^/\s]+")] | None = None
     otlp: Annotated[str, Field(pattern=r"^https?://[^/\s]+")] | None = None
     deployment: str = "local"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from datetime import UTC, datetime
+from struct import pack
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from tests.integration.traffic import prediction
 needs_feast = pytest.mark.skipif(
     importlib.util.find_spec("feast") is None, reason="the extra features is not installed"
 )
+SHARES = pack("<10f", 0, 0.125, 0, 0.75, *[0] * 5, 0.125)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -41,7 +43,7 @@ class Service:
 
     def serve(self, count=1, **values):
         """Answer predictions and return them."""
-        rows = [prediction(**values) for _ in range(count)]
+        rows = [prediction(**{"probabilities": SHARES, **values}) for _ in range(count)]
         self.traffic.write(rows)
         return rows
 

@@ -24,8 +24,8 @@ ROUNDING = 1e-3  # of logits; kernels of two libraries differ by 1e-5
 ERRORS_ONLY = 3  # ONNX Runtime's log level
 
 
-def onnx_classifier(file: Path) -> Classify:
-    """Return what the exported graph ``file`` computes, by ONNX Runtime; torch is not loaded."""
+def onnx_classifier(file: Path | bytes) -> Classify:
+    """Return what an exported graph, or its content, computes by ONNX Runtime, without torch."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])

@@ -40,6 +40,15 @@ def start(config: DictConfig) -> None:
     if find_spec(PLUGIN) is None:
         raise MissingExtraError("tune", PLUGIN.partition(".")[2])
     options: dict[Any, Any] = OmegaConf.to_container(launcher.ray.init, resolve=True)  # type: ignore[assignment]
+    join(options)
+
+
+def join(options: dict[str, Any]) -> None:
+    """Start or join Ray with these options of ``ray.init``.
+
+    Raises:
+        ClusterError: Ray cannot be started, or the cluster does not answer.
+    """
     address = options.get("address")
     if address == "local":
         for name, value in SWITCHES.items():

@@ -1,0 +1,198 @@
+"""`task=select`: choose what is worth a label, and see who has labelled it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from digits.active.acquisition import Acquisition
+from digits.contract.label import NAME, Labeller
+from digits.contract.labelling import LabelStore
+from digits.data.source import Source
+from digits.errors import ConfigError, DataError, Finding
+from digits.registry.versions import RegisteredName
+from digits.tasks import commands, screen
+from digits.tasks.moment import moment
+from digits.tracking.record import Record
+from digits.tracking.store import Tracking
+
+log = logging.getLogger(__name__)
+
+Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+PLACES = ("data", "paths", "registry", "tracking", "traffic")
+SERVES = ("paths", "registry", "tracking")
+
+
+def select(
+    record: Record,
+    *,
+    action: Literal["select", "status", "withdraw"],
+    version: str | int,
+    acquisition: Acquisition,
+    pool: Literal["traffic", "data"],
+    count: Annotated[int, Field(ge=1)],
+    controls: Annotated[float, Field(ge=0, le=1)],
+    suggestions: bool,
+    since: str | float | None,
+    until: str | float | None,
+    limit: Annotated[int, Field(ge=1)],
+    draws: Annotated[int, Field(ge=2)],
+    labeller: Name | None,
+    by: Name,
+    source: Source,
+    tracking: Tracking,
+    cache: str,
+    traffic_url: str,
+    registered_name: RegisteredName = "digits",
+    ray_address: str | None = None,
+) -> float | None:
+    """Queue the samples that promise most; or show the queue; or take a labeller's labels back.
+
+    Args:
+        record: the job's folder and configuration.
+        action: select, status or withdraw; the last two load neither model nor data.
+        version: the model that looks at the pool: alias, number, run id, run or bundle folder.
+        acquisition: how it chooses.
+        pool: what was served, or the training split of the data.
+        count: samples to choose.
+        controls: samples of the training split whose labels are known, as a share of ``count``;
+            they are queued beside the others to check whoever labels.
+        suggestions: whether samples that somebody has suggested a label for come first.
+        since, until: the window of what was served, as ISO 8601 or in seconds since 1970 (UTC).
+        limit: the newest samples of the pool that are looked at.
+        draws: networks that dropout makes, for an acquisition that needs some.
+        labeller: whose labels are withdrawn.
+        by: who withdraws them.
+        source: the data.
+        tracking: where the model is registered and the selection is recorded.
+        cache: folder that bundles are fetched to.
+        traffic_url: database of served predictions and of labels.
+        registered_name: the registered model.
+        ray_address: where Ray scores the pool: ``local`` or a cluster's; None: in this process.
+
+    Returns:
+        How many samples were queued, controls left out; None for the other actions.
+
+    Raises:
+        ConfigError: no labeller is named whose labels are withdrawn, or a time is none.
+        DataError: the pool holds nothing without a label, or the data cannot be read.
+        RegistryError: there is no such model, it is damaged, or cannot give what is needed.
+        TrafficError: the database does not answer, or is of another schema.
+    """
+    if action == "withdraw":
+        _withdraw(record, traffic_url, labeller, by)
+        return None
+    if action == "status":
+        _status(record, traffic_url)
+        return None
+    from digits.tasks.selection import Wanted, run  # what choosing needs, the others do not
+
+    wanted = Wanted(
+        version=str(version),
+        name=registered_name,
+        cache=Path(cache).expanduser(),
+        acquisition=acquisition,
+        pool=pool,
+        count=count,
+        controls=controls,
+        suggestions=suggestions,
+        since=moment("since", since),
+        until=moment("until", until),
+        limit=limit,
+        draws=draws,
+        traffic_url=traffic_url,
+        ray_address=ray_address,
+    )
+    return run(record, wanted, source, tracking)
+
+
+@contextmanager
+def opened(url: str) -> Iterator[LabelStore]:
+    """Open the label store at an address, and close it."""
+    store = LabelStore(url)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def typed(record: Record, keys: Sequence[str] = PLACES) -> list[str]:
+    """Return the overrides that lead another command to the same places."""
+    return [text for text in record.overrides if _key(text) in keys]
+
+
+def _key(override: str) -> str:
+    return override.split("=", 1)[0].lstrip("+~").split(".")[0]
+
+
+def _has_queue(store: LabelStore) -> LabelStore:
+    if not store.exists():
+        raise DataError(
+            f"traffic.url: {store.name} has no labelling queue yet: task=select makes one"
+        )
+    return store
+
+
+def _withdraw(record: Record, url: str, labeller: str | None, by: str) -> None:
+    if labeller is None:
+        message = "name the one whose labels are to be withdrawn; action=status lists them"
+        raise ConfigError([Finding("labeller", message)])
+    with opened(url) as store:
+        known = [each.name for each in _has_queue(store).labellers()]
+        if labeller not in known:
+            message = f"{labeller} has labelled nothing; labellers: {', '.join(known) or 'none'}"
+            raise ConfigError([Finding("labeller", message)])
+        gone = store.withdraw(labeller, by)
+    log.info("%d labels of %s are withdrawn; their samples go to others.", gone, labeller)
+    _status(record, url)
+
+
+def _status(record: Record, url: str) -> None:
+    """Show how far the queue is labelled, and by whom."""
+    with opened(url) as store:
+        progress, labellers = _has_queue(store).progress(), store.labellers()
+    left = progress.queued - progress.labelled - progress.disputed
+    rows = [
+        ("queued", f"{progress.queued:,} samples"),
+        ("labelled", f"{progress.labelled:,}"),
+        ("disputed", f"{progress.disputed:,}: their labellers disagree, so no label counts"),
+        ("to label", f"{left:,}"),
+        *((each.name, _told(each)) for each in labellers),
+    ]
+    doubtful = [each.name for each in labellers if each.is_doubtful]
+    screen.show(rows, _next(record, left, doubtful))
+
+
+def _told(who: Labeller) -> str:
+    agreed = f", agrees {who.agreed} of {who.compared} times" if who.compared else ""
+    told = (
+        f"{who.labels:,} labels, {who.right} of {who.right + who.wrong} controls right{agreed}"
+        f"{f', {who.withdrawn:,} withdrawn' if who.withdrawn else ''}"
+    )
+    return f"{told}: DOUBTFUL" if who.is_doubtful else told
+
+
+def _next(record: Record, left: int, doubtful: Sequence[str]) -> list[tuple[str, str]]:
+    same = typed(record)
+    found = [
+        (
+            commands.run("task=select", "action=withdraw", f"labeller={name}", *same),
+            f"take the labels of {name} back",
+        )
+        for name in doubtful
+    ]
+    if left:
+        found.append(label_page(record))
+    found.append((commands.run("task=select", *same), "queue more"))
+    return found
+
+
+def label_page(record: Record) -> tuple[str, str]:
+    """Return the command that serves the page to label on."""
+    store = [f"serving.{text.lstrip('+')}" for text in typed(record, ("traffic",))]
+    return commands.run("task=serve", *typed(record, SERVES), *store), "then label at /label"

@@ -12,6 +12,7 @@
     ├── FeatureError             the feature store does not answer, or lacks what is asked for
     ├── ExportError             the exported graph disagrees with the trained network
     ├── ExplanationError        an attribution method that does not suit the network
+    ├── LoopError               a step of the loop failed, or another loop is at work
     ├── RegistryError           a model version or bundle that is missing, damaged or half-written
     └── RejectedError           exit code 12: the gate has turned a model away
 
@@ -111,6 +112,10 @@ class ExportError(DigitsError):
 
 class ExplanationError(DigitsError):
     """An attribution method cannot explain this network."""
+
+
+class LoopError(DigitsError):
+    """A loop cannot go on: a step failed, or another loop is at work there."""
 
 
 class RegistryError(DigitsError):

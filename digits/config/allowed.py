@@ -121,6 +121,7 @@ SLOTS: tuple[Slot, ...] = (
     Slot("features", Exactly(("digits.features.store.FeatureStore",)), probe="build"),
     Slot("acquisition", Subclass("digits.active.acquisition.Acquisition"), probe="build"),
     Slot("gate", Exactly(("digits.promotion.gate.Gate",))),
+    Slot("loop", Exactly(("digits.tasks.loop_plan.Plan",))),
     Slot("deployment", Defined(("digits.deployment",), method="apply")),
     Slot(
         "serving",

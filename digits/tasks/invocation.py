@@ -47,7 +47,7 @@ def invoke(address: str, pixels: Pixels) -> tuple[dict[str, Any], float]:
         DeploymentError: the service does not answer, or answers with an error.
     """
     began = time.perf_counter()
-    answer = _ask(f"{address}/v1/predict", pixels.tobytes())
+    answer = ask(f"{address}/v1/predict", pixels.tobytes())
     return answer, time.perf_counter() - began
 
 
@@ -59,7 +59,7 @@ def answering(address: str, wanted: str | None = None, *, wait: float = 0.0) -> 
     """
     until = time.monotonic() + wait
     while True:
-        version = str(_ask(f"{address}/v1/model")["version"])
+        version = str(ask(f"{address}/v1/model")["version"])
         if wanted in (None, version):
             return version
         if time.monotonic() > until:
@@ -67,8 +67,15 @@ def answering(address: str, wanted: str | None = None, *, wait: float = 0.0) -> 
         time.sleep(LOOK_SECONDS)
 
 
-def _ask(url: str, body: bytes | None = None) -> dict[str, Any]:
-    headers = {"Content-Type": "application/octet-stream"} if body is not None else {}
+def ask(
+    url: str, body: bytes | None = None, *, kind: str = "application/octet-stream"
+) -> dict[str, Any]:
+    """Send a body of this ``kind``, or ask without one; return what is answered in JSON.
+
+    Raises:
+        DeploymentError: the service does not answer, or answers with an error.
+    """
+    headers = {"Content-Type": kind} if body is not None else {}
     key = os.environ.get(KEYS, "").split(",")[0].strip()
     if key:
         headers["X-API-Key"] = key

@@ -78,7 +78,8 @@ def promote(
         show(outcome)
     if not outcome.case.verdict.passed:
         reasons = "; ".join(outcome.case.verdict.reasons)
-        raise RejectedError(f"Rejected: {challenger} does not pass: {reasons}")
+        told = "is not" if action == "promote" else "would not be"
+        raise RejectedError(f"Rejected: {challenger} {told} promoted: {reasons}")
     return float(outcome.case.challenger.measured.report().accuracy)
 
 

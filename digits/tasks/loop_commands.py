@@ -1,0 +1,119 @@
+"""The steps of a loop are commands of this program, typed by a program."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from digits.config.resolvers import PROJECT
+from digits.errors import LoopError
+from digits.tasks.loop_plan import StepName
+from digits.tracking.record import Record
+
+LAST_LINES = 12  # of what a step has printed, shown where it failed
+BUILT = ("_target_", "data.store.")  # of a group: its option brings them
+
+
+class Commands:
+    """Run tasks on the loop's own data and stores, each in a folder of its own.
+
+    Args:
+        record: of the loop; where it keeps things, its steps do too.
+        shared: part of the configuration -> overrides, for the steps that have such a part.
+        folder: the steps' folders go below it.
+        more: name of a step -> overrides that the user has added to it.
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        *,
+        shared: Mapping[str, Sequence[str]],
+        folder: Path,
+        more: Mapping[StepName, Sequence[str]],
+    ) -> None:
+        self._folder = folder
+        self._more = more
+        places = [typed for typed in record.overrides if _part(typed) in ("paths", "tracking")]
+        self._always = [f"seed={record.seed}", *places]
+        self._shared = shared
+
+    def __call__(
+        self,
+        step: StepName,
+        task: str,
+        *overrides: str,
+        needs: Sequence[str],
+        place: str | None = None,
+        allowed: Sequence[int] = (0,),
+    ) -> tuple[int, Path]:
+        """Run one task to its end.
+
+        Args:
+            step: its name.
+            task: the `task` option.
+            overrides: besides what is shared.
+            needs: parts of the configuration that it shares with the loop.
+            place: name of its folder; None: that of the step.
+            allowed: exit codes that are no failure.
+
+        Returns:
+            The exit code and the step's folder.
+
+        Raises:
+            LoopError: it failed; with its last lines.
+        """
+        folder = self._folder / (place or step)
+        folder.mkdir(parents=True, exist_ok=True)
+        shared = [each for part in needs for each in self._shared[part]]
+        line = [f"task={task}", *self._always, *shared, *overrides, *self._more.get(step, ())]
+        log = folder / "output.txt"
+        with log.open("w", encoding="utf-8") as stream:
+            done = subprocess.run(
+                [sys.executable, str(PROJECT / "run.py"), *line, f"hydra.run.dir={folder}"],
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                cwd=PROJECT,
+                env={**os.environ, "COLUMNS": "200"},
+            )
+        if done.returncode not in allowed:
+            told = "\n".join(log.read_text(errors="replace").splitlines()[-LAST_LINES:])
+            raise LoopError(f"The step {step} failed (exit code {done.returncode}):\n{told}")
+        return done.returncode, folder
+
+
+def metrics_of(folder: Path) -> dict[str, Any]:
+    """Return the final metrics that a task has left in its folder."""
+    found: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    return found
+
+
+def data_of(record: Record, name: str) -> list[str]:
+    """Return the overrides that lead a step to the data of the loop, ``name`` is its option."""
+    values = {
+        key: value
+        for key, value in record.parameters.items()
+        if key.startswith("data.") and not any(each in key for each in BUILT)
+    }
+    return [f"data={name}", *(f"{key}={_typed(value)}" for key, value in values.items())]
+
+
+def _part(override: str) -> str:
+    return override.split("=", 1)[0].lstrip("+~").split(".")[0]
+
+
+def _typed(value: Any) -> str:
+    """Return a value in Hydra's grammar."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool | int | float):
+        return str(value).lower()
+    escaped = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

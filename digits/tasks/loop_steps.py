@@ -1,0 +1,289 @@
+"""What each step of the loop does, and what it leaves for the timeline."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from digits.contract.labelling import LabelStore
+from digits.contract.traffic import TrafficStore
+from digits.data.types import Split
+from digits.deployment.local import Local
+from digits.deployment.resolve import aliases_of
+from digits.errors import LoopError, RegistryError, RejectedError
+from digits.promotion import champion
+from digits.registry.versions import CHALLENGER
+from digits.tasks.invocation import answering
+from digits.tasks.loop_commands import Commands, metrics_of
+from digits.tasks.loop_labellers import ask_oracle, wait_for_people
+from digits.tasks.loop_plan import Plan
+from digits.tasks.loop_state import State
+from digits.tasks.loop_visitors import Visit, Visitors, accuracy, visits, wait_for
+from digits.tracking.store import Tracking
+from serving.settings import api_keys
+
+Facts = Mapping[str, Any]
+REJECTED = RejectedError.exit_code
+DRIFT = 10  # what task=drift ends with where it has found some
+
+WATCH_SECONDS = 0.5
+SWAP_SECONDS = 30.0
+LOOK_SECONDS = 0.05
+STORES = ("data", "registry", "traffic", "features")
+BEFORE, UNDER, CANARY, AFTER = "before", "under", "canary", "after"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Everything the steps share.
+
+    Attributes:
+        plan: how it is played.
+        state: what is done.
+        commands: runs the tasks.
+        digits: what visitors write: no model has learned from them.
+        source: name of the data.
+        traffic_url, store: the traffic store.
+        labels: the queue and its labels.
+        tracking, name: the registry, and the model in it.
+        service: the deployment.
+        seed: of the visitors.
+    """
+
+    plan: Plan
+    state: State
+    commands: Commands
+    digits: Split
+    source: str
+    traffic_url: str
+    store: TrafficStore
+    labels: LabelStore
+    tracking: Tracking
+    name: str
+    service: Local
+    seed: int
+
+    @property
+    def visitors_name(self) -> str:
+        """Begins the key of each request of this turn."""
+        return f"loop-{int(1000 * self.state.began):x}"
+
+    def visitors(self) -> Visitors:
+        """Return who asks the service."""
+        return Visitors(
+            self.service.state().address,
+            self.digits,
+            name=self.visitors_name,
+            shift=self.plan.shift,
+            seed=self.seed,
+            api_key=next(iter(sorted(api_keys())), None),
+        )
+
+    def visits(self) -> list[Visit]:
+        """Return every answer that visitors have got in this turn."""
+        return list(visits(self.store, self.visitors_name))
+
+    def labelled(self) -> set[int]:
+        """Return which digits have been labelled: they are no test of what was learned."""
+        known = {each.sample for each in self.labels.confirmed()}
+        return {each.index for each in self.visits() if each.id in known}
+
+
+def crown(turn: Turn) -> Facts:
+    """Have a champion: the one there is, or a first one."""
+    if (number := _champion(turn)) is None:
+        turn.commands("train_first", "train", needs=("data", "registry"))
+        turn.commands("promote_first", "promote", needs=("data", "registry"))
+        number = _champion(turn)
+    return {"version": f"{turn.name}/{number}"}
+
+
+def _challenger(turn: Turn) -> str:
+    aliases = aliases_of(turn.tracking.client(), turn.name) or {}
+    return f"{turn.name}/{aliases[CHALLENGER]}"
+
+
+def _champion(turn: Turn) -> int | None:
+    try:
+        return champion.pair(turn.tracking.client(), turn.name).champion
+    except RegistryError:  # nothing has been registered yet
+        return None
+
+
+def serve(turn: Turn) -> Facts:
+    """Have the service run, also one that was left by a loop that was killed."""
+    turn.commands(
+        "serve",
+        "deploy",
+        "action=apply",
+        f"deployment.folder='{turn.service.folder}'",
+        f"watch_seconds={WATCH_SECONDS}",
+        "serving.port=0",
+        "serving.challenger.mode=canary",
+        f"serving.challenger.percent={turn.plan.canary_percent}",
+        needs=("registry", "serving"),
+    )
+    address = turn.service.state().address
+    return {"address": address, "version": answering(address)}
+
+
+def visit(turn: Turn, phase: str, count: int, *, shifted: bool) -> Facts:
+    """Send digits, and say how many were read right; none of them has been labelled."""
+    known = turn.labelled()
+    sent = turn.visitors().send(phase, count, shifted=shifted, without=known)
+    found = wait_for(turn.store, turn.visitors_name, phase, sent.requests - sent.failed)
+    right = accuracy(found, turn.digits.labels)
+    versions = sorted({each.version for each in found})
+    return {
+        "requests": sent.requests,
+        "failed": sent.failed,
+        "accuracy": right,
+        "versions": versions,
+    }
+
+
+def before(turn: Turn) -> Facts:
+    """Have clean digits read, and look for drift where there is none."""
+    facts = visit(turn, BEFORE, turn.plan.requests, shifted=False)
+    return {**facts, **_drift(turn, BEFORE, turn.plan.requests)}
+
+
+def detect(turn: Turn) -> Facts:
+    """Let the corruption set in, and look for drift again and again until it is seen.
+
+    Raises:
+        LoopError: it is not seen.
+    """
+    requests = failed = 0
+    for look in range(1, turn.plan.patience + 1):
+        sent = visit(turn, f"{UNDER}{look}", turn.plan.window, shifted=True)
+        requests, failed = requests + sent["requests"], failed + sent["failed"]
+        seen = _drift(turn, f"{UNDER}{look}", turn.plan.window)
+        if seen["drift"]:
+            found = [each for each in turn.visits() if each.phase.startswith(UNDER)]
+            right = accuracy(found, turn.digits.labels)
+            sent = {"requests": requests, "failed": failed, "accuracy": right}
+            return {**sent, "shift": turn.plan.shift, **seen}
+    raise LoopError(
+        f"No drift is seen after {requests} digits under {turn.plan.shift}: this model withstands "
+        f"it; try another loop.shift"
+    )
+
+
+def _drift(turn: Turn, place: str, last: int) -> Facts:
+    code, folder = turn.commands(
+        "drift",
+        "drift",
+        f"last={last}",
+        "drift.fail=true",
+        needs=("data", "registry", "traffic"),
+        place=f"drift-{place}",
+        allowed=(0, DRIFT),
+    )
+    told = json.loads((folder / "drift.json").read_text(encoding="utf-8"))
+    return {
+        "drift": code == DRIFT,
+        "estimate": told["accuracy"]["estimate"],
+        "interval": told["accuracy"]["interval"],
+    }
+
+
+def select(turn: Turn) -> Facts:
+    """Choose what is worth a label, of what came since the corruption set in."""
+    began = min(each.time for each in turn.visits() if each.phase.startswith(UNDER))
+    turn.commands(
+        "select",
+        "select",
+        f"count={turn.plan.labels}",
+        f"since={began}",
+        *(["controls=0"] if turn.plan.labelled_by == "oracle" else []),
+        needs=("data", "registry", "traffic"),
+    )
+    return {"queued": turn.labels.progress().queued}
+
+
+def label(turn: Turn) -> Facts:
+    """Have the queue labelled through the service, by the oracle or by people on the page."""
+    address = turn.service.state().address
+    if turn.plan.labelled_by == "page":
+        labelled = wait_for_people(turn.labels, address)
+    else:
+        truth = {each.id: int(turn.digits.labels[each.index]) for each in turn.visits()}
+        labelled = ask_oracle(turn.labels, address, truth)
+    return {"labels": labelled, "by": turn.plan.labelled_by}
+
+
+def push(turn: Turn) -> Facts:
+    """Bring the data, and what was served and labelled, into the feature store."""
+    turn.commands("ingest", "features", "action=ingest", needs=STORES)
+    turn.commands("push", "features", "action=push", needs=STORES)
+    return {}
+
+
+def retrain(turn: Turn) -> Facts:
+    """Train on the data and on what was labelled."""
+    _, folder = turn.commands(
+        "retrain", "train", "features=local", needs=("data", "registry", "features")
+    )
+    return {"test_accuracy": metrics_of(folder)["test/accuracy"], "version": _challenger(turn)}
+
+
+def judge(turn: Turn) -> Facts:
+    """Let the gate say what it thinks of the new model."""
+    code, _ = turn.commands(
+        "judge", "promote", "action=judge", needs=("data", "registry"), allowed=(0, REJECTED)
+    )
+    return {"passed": code == 0}
+
+
+def canary(turn: Turn) -> Facts:
+    """Let the new model answer a share of the requests, and compare."""
+    new = turn.state.facts("retrain")["version"]
+    _until(lambda: turn.service.pointer().challenger is not None, "the canary does not come")
+    facts = visit(turn, CANARY, turn.plan.canary, shifted=True)
+    found = [each for each in turn.visits() if each.phase == CANARY]
+    by = {
+        version: accuracy([each for each in found if each.version == version], turn.digits.labels)
+        for version in facts["versions"]
+    }
+    old = max((right for version, right in by.items() if version != new), default=0.0)
+    return {**facts, "accuracies": by, "better": by.get(new, 0.0) >= old}
+
+
+def promote(turn: Turn) -> Facts:
+    """Make the new model champion, and wait until it answers everybody."""
+    turn.commands("promote", "promote", needs=("data", "registry"))
+    new = turn.state.facts("retrain")["version"]
+    address = turn.service.state().address
+    if not answering(address, new, wait=SWAP_SECONDS):
+        raise LoopError(f"The service does not take over {new}: see {turn.service.log}")
+    return {"version": new}
+
+
+def after(turn: Turn) -> Facts:
+    """See whether it reads better; take it back if it reads worse."""
+    facts = visit(turn, AFTER, turn.plan.requests, shifted=True)
+    if not turn.state.has("promote"):
+        return {**facts, "outcome": "kept"}
+    if facts["accuracy"] < turn.state.facts("detect")["accuracy"]:
+        turn.commands("rollback", "promote", "action=rollback", needs=("registry",))
+        return {**facts, "outcome": "rolled back"}
+    return {**facts, **_drift(turn, AFTER, turn.plan.requests), "outcome": "recovered"}
+
+
+def wanted(state: State, name: str) -> bool:
+    """Tell whether a step is still to be done, after what came of those before it."""
+    if name in ("canary", "promote") and not state.facts("judge")["passed"]:
+        return False
+    return name != "promote" or bool(state.facts("canary")["better"])
+
+
+def _until(condition: Callable[[], bool], complaint: str) -> None:
+    end = time.monotonic() + SWAP_SECONDS
+    while not condition():
+        if time.monotonic() > end:
+            raise LoopError(complaint)
+        time.sleep(LOOK_SECONDS)

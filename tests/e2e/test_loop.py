@@ -1,0 +1,66 @@
+"""One turn of the loop as it is typed: killed, gone on with, and where its last answer comes from."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from digits.promotion.champion import Pair, pair
+from tests.e2e.conftest import Program
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+LOOP = [
+    "task=loop",
+    "loop.requests=200",
+    "loop.window=100",
+    "loop.labels=60",
+    "loop.canary=100",
+    'loop.more.train_first=["model=tiny","trainer.max_epochs=8"]',
+    'loop.more.retrain=["model=tiny","trainer.max_epochs=8"]',
+]
+
+
+def shown(text: str) -> dict[str, str]:
+    """Read the rows of the last screen."""
+    rows = [line.split(None, 1) for line in text.splitlines() if line and not line[0].isspace()]
+    return {row[0]: row[1].strip() for row in rows if len(row) == 2}
+
+
+def test_killed_loop_goes_on_and_recovers_without_a_failed_request(program: Program) -> None:
+    process = program.start(*LOOP)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if " serve " in line:
+            break
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+
+    done = program(*LOOP, timeout=500)
+    assert done.returncode == 0, done.stderr
+    assert "Going on after serve" in done.stdout
+    rows = shown(done.stdout)
+    assert rows["outcome"] == "recovered"
+    assert rows["requests"].endswith(" 0 failed")
+    state = json.loads((program.folder / "outputs" / "loop" / "loop.json").read_text())
+    facts = {step["name"]: step["facts"] for step in state["steps"]}
+    assert not facts["before"]["drift"] and facts["detect"]["drift"]
+    assert facts["detect"]["accuracy"] < facts["before"]["accuracy"] - 0.1
+    assert facts["after"]["accuracy"] > facts["detect"]["accuracy"]
+    assert facts["label"]["labels"] == 60
+    assert pair(program.client(), "loop") == Pair(2, 1)
+    assert Path(rows["picture"]).read_bytes().startswith(b"\x89PNG")
+    (run,) = [run for run in program.runs() if run.data.tags["digits.task"] == "loop"]
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["loop/requests_failed"] == 0
+
+    command = next(line for line in done.stdout.splitlines() if "task=lineage" in line)
+    lineage = program.type(command.partition("#")[0].strip())
+    assert lineage.returncode == 0, lineage.stderr
+    for expected in ("prediction", "deployment", "loop version 2", "data"):
+        assert expected in lineage.stdout

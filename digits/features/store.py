@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from digits.contract.files import write_atomically
 from digits.errors import MissingExtraError
@@ -32,15 +34,25 @@ class FeatureStore:
         online: address of the online store, see :mod:`digits.features.address`.
         as_of: a training learns what was known then: a time of ISO 8601, UTC unless it says
             otherwise; None: now.
+        repeat: how often a training meets each served sample where it meets one of the data once:
+            a few labels among many thousands would hardly be heard.
 
     Raises:
         ValueError: the address or the time is none.
     """
 
-    def __init__(self, *, root: str, online: str, as_of: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        root: str,
+        online: str,
+        as_of: str | None = None,
+        repeat: Annotated[int, Field(ge=1, le=1000)] = 1,
+    ) -> None:
         self.root = Path(root).expanduser().absolute()
         self.online = Address(online)
         self.as_of = None if as_of is None else _time(as_of)
+        self.repeat = repeat
 
     @cached_property
     def parts(self) -> Parts:

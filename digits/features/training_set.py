@@ -80,8 +80,9 @@ def training_set(store: FeatureStore, data: Digits, as_of: datetime | None = Non
     leaked = int(counts.sum()) - len(kept)
     if leaked:
         log.warning("%d labelled samples are held-out images: not learned from.", leaked)
+    added = len(kept) - int(counts[: len(own)].sum())
+    kept += kept[len(kept) - added :] * (store.repeat - 1)
     train = Split(_images(pixels.iloc[kept]), values[kept])
-    added = len(train) - int(counts[: len(own)].sum())
     changed = (values[: len(own)] != data.train.labels) & counts[: len(own)]
     corrected, dropped = int(changed.sum()), int((~counts[: len(own)]).sum())
     description = data.description

@@ -102,6 +102,19 @@ def test_a_label_counts_from_when_it_was_given_and_not_after_it_was_taken_back(s
     assert online.look_up(store, sample)["labels"]["label"] == WITHDRAWN
 
 
+def test_served_samples_can_be_learned_from_more_often(store, service):
+    data = few()
+    ingest(store, data, moment=START)
+    for label in (4, 6):
+        service.labels.label(service.queue(service.serve()[0]), "anna", label)
+    service.push(store)
+    store.repeat = 3
+    learned = training_set(store, data)
+    assert learned.added == 2
+    assert learned.digits.train.labels[40:].tolist() == [4, 6] * 3
+    assert (learned.digits.train.images[:40] == data.train.images).all()
+
+
 def test_controls_and_labels_in_dispute_do_not_come_in(store, service):
     ingest(store, few(), moment=START)
     first, second, third = service.serve(3)

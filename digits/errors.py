@@ -14,6 +14,8 @@
     ├── ExplanationError        an attribution method that does not suit the network
     ├── LoopError               a step of the loop failed, or another loop is at work
     ├── RegistryError           a model version or bundle that is missing, damaged or half-written
+    ├── DriftError              exit code 10: traffic has changed, and answers are worse for it
+    ├── CannotTellError         exit code 11: too few images, or no reference, to tell
     └── RejectedError           exit code 12: the gate has turned a model away
 
 The message of each names the key or file concerned and says what to do about it.
@@ -120,6 +122,18 @@ class LoopError(DigitsError):
 
 class RegistryError(DigitsError):
     """A model version or bundle cannot be read, written or trusted."""
+
+
+class DriftError(DigitsError):
+    """Traffic has changed and the answers are worse for it; nothing has failed."""
+
+    exit_code: ClassVar[int] = 10
+
+
+class CannotTellError(DigitsError):
+    """Whether traffic has changed cannot be told; nothing has failed."""
+
+    exit_code: ClassVar[int] = 11
 
 
 class RejectedError(DigitsError):

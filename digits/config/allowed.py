@@ -122,6 +122,7 @@ SLOTS: tuple[Slot, ...] = (
     Slot("acquisition", Subclass("digits.active.acquisition.Acquisition"), probe="build"),
     Slot("gate", Exactly(("digits.promotion.gate.Gate",))),
     Slot("loop", Exactly(("digits.tasks.loop_plan.Plan",))),
+    Slot("drift", Exactly(("digits.monitoring.limits.Limits",))),
     Slot("deployment", Defined(("digits.deployment",), method="apply")),
     Slot(
         "serving",

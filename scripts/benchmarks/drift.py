@@ -114,7 +114,7 @@ def _softmax_ks(known: NDArray[np.float32], seen: NDArray[np.float32]) -> bool:
         ks_2samp(known[:, digit], seen[:, digit], method="asymp").pvalue
         for digit in range(known.shape[1])
     ]
-    return min(chances) <= KS_ALPHA / len(chances)
+    return bool(min(chances) <= KS_ALPHA / len(chances))
 
 
 def _estimated(monitor: Monitor, spoilt: Judged, random: np.random.Generator) -> dict[str, float]:

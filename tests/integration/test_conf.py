@@ -21,6 +21,7 @@ NEEDS = {"data/folder": ["data.root=images"]}
 TASKS = {
     "acquisition": "active",
     "deployment": "deploy",
+    "drift": "drift",
     "explainer": "explain",
     "gate": "promote",
     "serving": "serve",

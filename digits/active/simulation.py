@@ -106,6 +106,7 @@ class Simulation:
             train=pool.take(labelled),
             validation=NOTHING,
             test=NOTHING,
+            unlabelled=pool.images[rest],
         )
         classifier = self.learner.learn(known)
         right = answers(classifier, test.images, batch=BATCH).argmax(1) == test.labels

@@ -26,6 +26,7 @@ SCHEMA_VERSION = 1
 MAX_BYTES = 4 * 2**30  # unpacked; what one machine can hold beside a training
 LEVEL = 1  # of zlib: digits shrink to a quarter, and a tenth less takes three times as long
 PARTS = ("train", "validation", "test")
+UNLABELLED = "unlabelled_images"
 
 Stage: TypeAlias = Literal["raw", "preprocessed", "augmented"]
 STAGES: tuple[Stage, ...] = ("raw", "preprocessed", "augmented")
@@ -78,6 +79,8 @@ def arrays_of(content: Raw | Digits) -> dict[str, NDArray[Any]]:
     for part in PARTS:
         split: Split = getattr(content, part)
         arrays |= {f"{part}_images": split.images, f"{part}_labels": split.labels}
+    if len(content.unlabelled):
+        arrays[UNLABELLED] = content.unlabelled
     return arrays
 
 
@@ -210,12 +213,15 @@ def _array(
 def _content(folder: Path, about: About, arrays: Mapping[str, NDArray[Any]]) -> Raw | Digits:
     if about.stage == "raw":
         return Raw(about.name, about.description, arrays)
-    if set(arrays) != {f"{part}_{kind}" for part in PARTS for kind in ("images", "labels")}:
+    further = {name: array for name, array in arrays.items() if name == UNLABELLED}
+    needed = {f"{part}_{kind}" for part in PARTS for kind in ("images", "labels")}
+    if set(arrays) - set(further) != needed:
         raise DataError(f"{folder / ARRAYS} has not the three splits of {about.stage} data")
     try:
         train, validation, test = (
             Split(arrays[f"{part}_images"], arrays[f"{part}_labels"]) for part in PARTS
         )
+        data = Digits(about.name, about.description, train, validation, test, *further.values())
     except DataError as error:
         raise DataError(f"data version {about.digest}: {error}") from error
-    return Digits(about.name, about.description, train, validation, test)
+    return data

@@ -72,12 +72,13 @@ class Mnist(Source):
             0 for none.
         train_size: at most so many of the others to train on, in proportion of their classes;
             None for all. For one seed a smaller part is nearly all in a larger one.
+        unlabelled: whether what ``train_size`` leaves out is there too, without its labels.
         split_seed: chooses which images those are.
         version, store: see :class:`Source`.
     """
 
     name = "mnist"
-    settings = ("validation_size", "train_size", "split_seed")
+    settings = ("validation_size", "train_size", "unlabelled", "split_seed")
 
     def __init__(
         self,
@@ -86,6 +87,7 @@ class Mnist(Source):
         cache: str,
         validation_size: Annotated[int, Field(ge=0, lt=60_000)] = 5000,
         train_size: Annotated[int | None, Field(ge=CLASSES)] = None,
+        unlabelled: bool = False,
         split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0,
         version: str | int | None = None,
         store: Versions | None = None,
@@ -95,6 +97,7 @@ class Mnist(Source):
         self.cache = Path(cache).expanduser()
         self.validation_size = validation_size
         self.train_size = train_size
+        self.unlabelled = unlabelled
         self.split_seed = split_seed
 
     def read(self) -> Digits:
@@ -149,17 +152,21 @@ class Mnist(Source):
             seed=self.split_seed,
             keys=("data.validation_size",),
         )
-        train = everything.take(parts.train)
+        train = chosen = everything.take(parts.train)
+        rest = np.empty(0, np.intp)
         if self.train_size is not None:
-            train = train.take(
-                sample(train.labels, self.train_size, seed=self.split_seed, key="data.train_size")
+            indices = sample(
+                train.labels, self.train_size, seed=self.split_seed, key="data.train_size"
             )
+            chosen = train.take(indices)
+            rest = np.setdiff1d(np.arange(len(train)), indices)
         return Digits(
             name=self.name,
             description=raw.description,
-            train=train,
+            train=chosen,
             validation=everything.take(parts.validation),
             test=Split(raw.arrays["test_images"], raw.arrays["test_labels"]),
+            unlabelled=train.images[rest if self.unlabelled else rest[:0]],
         )
 
     def _local(self) -> list[bytes]:

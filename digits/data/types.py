@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -53,20 +53,35 @@ class Split:
 
 @dataclass(frozen=True)
 class Digits:
-    """A named data set in its three splits; ``test`` is looked at once, at the end."""
+    """A named data set in its three splits; ``test`` is looked at once, at the end.
+
+    ``unlabelled`` are further images, uint8 ``[M, 28, 28]``, that may be learned from: what they
+    show is not known.
+
+    Raises:
+        DataError: those are of another shape or type.
+    """
 
     name: str
     description: str
     train: Split
     validation: Split
     test: Split
+    unlabelled: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 28, 28), np.uint8))
+
+    def __post_init__(self) -> None:
+        Split(self.unlabelled, np.zeros(len(self.unlabelled), np.int64))  # holds the same form
 
     @cached_property
     def digest(self) -> str:
-        """sha256 (hex) over every image and label of the three splits, in order."""
+        """sha256 (hex) over every image and label of the three splits, in order.
+
+        And over the unlabelled images, where there are some.
+        """
         content = hashlib.sha256()
         for part in (self.train, self.validation, self.test):
             content.update(len(part).to_bytes(8, "little"))
             content.update(np.ascontiguousarray(part.images).data)
             content.update(np.ascontiguousarray(part.labels, dtype="<i8").data)
+        content.update(np.ascontiguousarray(self.unlabelled).data)
         return content.hexdigest()

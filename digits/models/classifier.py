@@ -17,11 +17,10 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from digits.contract.preprocessing import Preprocessing
 from digits.errors import ConfigError, Finding
-from digits.models.objective import Classify
+from digits.models.objective import Objective
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 MakeScheduler = Callable[..., LRScheduler]
-Objective = Callable[[Classify, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class DigitClassifier(pl.LightningModule):
@@ -52,6 +51,10 @@ class DigitClassifier(pl.LightningModule):
         self.make_scheduler = scheduler
         self.standard = Preprocessing()
         self._cuda_rng: Tensor | None = None
+
+    def on_fit_start(self) -> None:
+        """Show the objective what there is to learn from beside the batches."""
+        self.objective.begin(self.network, self.trainer.datamodule.data.unlabelled)  # type: ignore[attr-defined]
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Classify ``[N, 28, 28]`` of uint8, or float32 in 0..255; logits ``[N, 10]``."""
@@ -103,12 +106,14 @@ class DigitClassifier(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the random state, so that a resumed run draws what the undisturbed one would."""
+        checkpoint["objective"] = self.objective.state_dict()
         checkpoint["torch_rng"] = torch.get_rng_state()
         if self.device.type == "cuda":
             checkpoint["cuda_rng"] = torch.cuda.get_rng_state(self.device)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue the stream of random numbers that the checkpoint was taken in."""
+        self.objective.load_state_dict(checkpoint.get("objective", {}))
         torch.set_rng_state(checkpoint["torch_rng"])
         self._cuda_rng = checkpoint.get("cuda_rng")
 

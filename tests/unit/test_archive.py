@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import zipfile
 
@@ -33,6 +34,14 @@ def test_digits_come_back_with_their_digest(folder, digits):
     assert content.digest == about.digest == digits.digest
     assert (content.name, content.description) == (digits.name, digits.description)
     content.train.images[0] = 0  # may be written to, as what a source reads
+
+
+def test_unlabelled_images_come_back_too(tmp_path, digits):
+    more = dataclasses.replace(digits, unlabelled=digits.train.images[:7])
+    archive.write(tmp_path, more, "preprocessed", {})
+    _, content = archive.read(tmp_path)
+    assert np.array_equal(content.unlabelled, more.unlabelled)
+    assert content.digest == more.digest != digits.digest
 
 
 def test_raw_arrays_come_back(tmp_path):

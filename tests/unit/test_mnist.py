@@ -125,6 +125,16 @@ def test_mnist_trains_on_so_many_images_and_judges_by_the_same(small_mnist):
     assert np.array_equal(part.test.images, everything.test.images)
 
 
+def test_mnist_keeps_what_is_left_out_without_its_labels_if_asked(small_mnist):
+    everything, part = small(small_mnist), small(small_mnist, train_size=40, unlabelled=True)
+    assert len(small(small_mnist, train_size=40).unlabelled) == 0
+    assert len(small(small_mnist, unlabelled=True).unlabelled) == 0
+    assert len(part.unlabelled) == len(everything.train) - 40
+    whole = sorted(image.tobytes() for image in everything.train.images)
+    both = [*part.train.images, *part.unlabelled]
+    assert sorted(image.tobytes() for image in both) == whole
+
+
 def test_mnist_with_fewer_images_than_asked_trains_on_all(small_mnist):
     assert small(small_mnist, train_size=151).digest == small(small_mnist).digest
 

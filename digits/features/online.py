@@ -41,8 +41,7 @@ def write(store: FeatureStore, view: View, table: pa.Table) -> int:
     """
     last = newest(table.select([SAMPLE, *view.online, KNOWN, WRITTEN]))
     count = 0
-    feast = store.feast
-    with store.online.explained():
+    with store.connected() as feast:
         for begin in range(0, len(last), CHUNK):
             rows = last.slice(begin, CHUNK)
             there = _times(feast, view, rows[SAMPLE].to_pylist())
@@ -91,8 +90,8 @@ def look_up(store: FeatureStore, sample: str) -> dict[str, dict[str, Any]]:
         FeatureError: the online store does not answer.
     """
     wanted = [f"{view.online_name}:{name}" for view in VIEWS.values() for name in view.online]
-    with store.online.explained():
-        found = store.feast.get_online_features(
+    with store.connected() as feast:
+        found = feast.get_online_features(
             features=wanted, entity_rows=[{SAMPLE: sample}], full_feature_names=True
         ).to_dict()
     known = {}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from digits.contract.files import write_atomically
-from digits.errors import MissingExtraError
+from digits.errors import FeatureError, MissingExtraError
 from digits.features.address import Address
 
 if TYPE_CHECKING:  # seconds to import; most tasks need no feature store
@@ -105,6 +106,31 @@ class FeatureStore:
                 store.apply(wanted)
                 write_atomically(marker, digest)
         return store
+
+    @contextmanager
+    def connected(self) -> Iterator[Any]:
+        """Give Feast's store to speak to the online one; after a fault the next use connects anew.
+
+        Raises:
+            FeatureError: the online store does not answer.
+        """
+        try:
+            with self.online.explained():
+                yield self.feast
+        except FeatureError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection to the online store; the next use opens another."""
+        store = self.__dict__.pop("feast", None)
+        if store is None:
+            return
+        # Feast itself closes its asynchronous connections only.
+        held = vars(store._get_provider().online_store)
+        for connection in (held.get("_conn"), held.get("_client")):
+            if connection is not None:
+                connection.close()
 
     def serve(self, name: str, views: Sequence[View], tags: dict[str, str]) -> None:
         """Keep a feature service: which views a model version learned from, as of when.

@@ -129,7 +129,7 @@ def _all(push: Push) -> tuple[int, int]:
 
 def _follow(store: FeatureStore, push: Push, seconds: float, host: str, port: int) -> None:
     """Push what comes, until a signal, and answer what is known of a sample."""
-    own = FeatureStore(root=str(store.root), online=str(store.online))
+    own = FeatureStore(root=str(store.root), online=str(store.online))  # a connection of its own
     with answering(own, host, port) as address:
         log.info("Following; %s/samples/<id> answers. Ctrl-C ends it.", address)
         while True:

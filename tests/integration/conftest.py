@@ -86,6 +86,17 @@ def postgres():
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory):
+    """A Redis of this test session's own."""
+    from tests.integration.redis_server import Redis
+
+    server = Redis(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.service)])
 def traffic_url(request, tmp_path):
     """The address of a traffic store that is not there yet, of each kind."""

@@ -13,7 +13,7 @@ from digits.errors import FeatureError
 from digits.features import online
 from digits.features.ingest import ingest, samples_of
 from digits.features.join import known
-from digits.features.parts import MOST, table_of
+from digits.features.parts import MOST
 from digits.features.push import Push
 from digits.features.shape import SHAPE_NAMES, shape_features
 from digits.features.store import FeatureStore
@@ -24,17 +24,11 @@ from tests.integration.featured import START, Service, few, needs_feast
 pytestmark = needs_feast
 
 
-@pytest.fixture(scope="module", name="feast_of")
-def _feast_of():
-    """Opened once for a test."""
-    return lambda folder: FeatureStore(
-        root=str(folder / "store"), online=f"sqlite:///{folder}/online.db"
-    )
-
-
 @pytest.fixture(name="store")
-def _store(feast_of, tmp_path):
-    return feast_of(tmp_path)
+def _store(tmp_path):
+    store = FeatureStore(root=str(tmp_path / "store"), online=f"sqlite:///{tmp_path}/online.db")
+    yield store
+    store.close()
 
 
 @pytest.fixture(name="service")
@@ -155,24 +149,6 @@ def test_a_labelled_image_outlives_its_prediction(store, service):
     service.traffic.prune(max_days=1, max_bytes=None)
     assert service.push(store) == (0, 1)
     assert (training_set(store, few()).digits.train.images[40] == image_of(row)).all()
-
-
-def test_an_older_row_does_not_replace_a_newer_one_online(store, service):
-    row = service.serve()[0]
-    service.push(store)
-
-    def rows(*seconds):
-        pixels = {"pixels": [bytes([place] * 784) for place in range(len(seconds))]}
-        times = [datetime.fromtimestamp(row.time + each, UTC) for each in seconds]
-        return table_of(IMAGE, [row.id] * len(seconds), pixels, times)
-
-    def there():
-        return online.look_up(store, row.id)["image"]["pixels"]
-
-    assert online.write(store, IMAGE, rows(-1)) == 0 and there() == row.pixels
-    assert online.write(store, IMAGE, rows(3, 5, 4)) == 1 and there() == bytes([1] * 784)
-    assert online.write(store, IMAGE, rows(4.999999)) == 0
-    assert online.materialize(store, [IMAGE]) == {"image": 0} and there() == bytes([1] * 784)
 
 
 @pytest.mark.parametrize("at", ["write", "_reach"])

@@ -28,7 +28,9 @@ def _data():
 
 @pytest.fixture(name="store")
 def _store(tmp_path):
-    return FeatureStore(root=str(tmp_path / "store"), online=f"sqlite:///{tmp_path}/online.db")
+    store = FeatureStore(root=str(tmp_path / "store"), online=f"sqlite:///{tmp_path}/online.db")
+    yield store
+    store.close()
 
 
 def label(store, sample, digit, day, *, labeller="anna", split="served", written=None):

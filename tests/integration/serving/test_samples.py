@@ -80,6 +80,7 @@ def test_the_features_are_those_of_the_image(bundle, service, tmp_path):
     ):
         known = client.get(f"/v1/samples/{row.id}").json()
         unknown = client.get("/v1/samples/nobody")
+    store.close()
     expected = shape_features(np.frombuffer(row.pixels, np.uint8).reshape(1, 28, 28))
     shape = np.float32(list(known["features"]["shape"].values()))
     assert shape.tobytes() == expected.tobytes()

@@ -125,7 +125,10 @@ class Selection:
             told = getattr(error, "cause", error)  # Ray wraps what was raised elsewhere
             raise RegistryError(f"{self.model} cannot be asked what to label: {told}") from error
         choosing = time.monotonic() - started - scoring
-        rows = chosen.rows(str(self.model.version or self.model.folder))
+        version = self.model.version
+        rows = chosen.rows(
+            f"{version.name}/{version.number}" if version else str(self.model.folder)
+        )
         checks = self._controls(asked, rows, known, generator)
         new = labels.enqueue(mixed(rows, checks, generator))
         summary = SelectionSummary(

@@ -1,0 +1,31 @@
+"""Times as they are typed."""
+
+from __future__ import annotations
+
+import pytest
+
+from digits.errors import ConfigError
+from digits.tasks.moment import moment
+
+
+@pytest.mark.parametrize(
+    ("typed", "seconds"),
+    [
+        (None, None),
+        (1700000000, 1700000000),
+        (0.5, 0.5),
+        ("2023-11-14", 1699920000),
+        ("2023-11-14T22:13:20", 1700000000),
+        ("2023-11-14 22:13:20", 1700000000),
+        ("2023-11-14T22:13:20Z", 1700000000),
+        ("2023-11-14T23:13:20+01:00", 1700000000),
+    ],
+)
+def test_a_day_a_moment_or_seconds(typed, seconds):
+    assert moment("since", typed) == seconds
+
+
+@pytest.mark.parametrize("typed", ["yesterday", "", "2023-13-01", "12:00"])
+def test_what_is_no_time_is_refused_with_its_key(typed):
+    with pytest.raises(ConfigError, match=r"until  .*is no time: write 2026-01-31"):
+        moment("until", typed)

@@ -22,7 +22,6 @@ def scored(
     images: Images,
     *,
     needs: Collection[Need] = (),
-    labelled: Images | None = None,
     draws: int = 20,
     generator: torch.Generator | None = None,
 ) -> Scored:
@@ -36,7 +35,6 @@ def scored(
         network: pixels ``[N, 28, 28]`` of uint8 -> logits ``[N, 10]``; its last module is linear.
         images: the pool, uint8 ``[N, 28, 28]``.
         needs: what is wanted beside probabilities.
-        labelled: what is labelled already, uint8 ``[M, 28, 28]``, where embeddings are wanted.
         draws: how many networks.
         generator: of the units that are left out.
     """
@@ -45,18 +43,16 @@ def scored(
     try:
         with torch.inference_mode():
             logits, features = _asked(network, images)
-            reads_labelled = "embeddings" in needs and labelled is not None and len(labelled) > 0
             return Scored(
                 probabilities=_softmax(logits),
                 draws=_drawn(network, features, draws, generator) if "draws" in needs else None,
                 embeddings=features.numpy() if "embeddings" in needs else None,
-                labelled=_asked(network, labelled)[1].numpy() if reads_labelled else None,
             )
     finally:
         network.train(was_training)
 
 
-def _asked(network: nn.Module, images: Images | None) -> tuple[Tensor, Tensor]:
+def _asked(network: nn.Module, images: Images) -> tuple[Tensor, Tensor]:
     """Return logits ``[N, 10]`` and what the last layer reads, ``[N, D]``."""
     answers = [with_features(network, part) for part in torch.from_numpy(images).split(BATCH)]
     logits, features = (torch.cat(parts).float().cpu() for parts in zip(*answers, strict=True))

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from digits.active.acquisition import Acquisition
 from digits.active.rounds import Curve, Round
-from digits.active.scoring import BATCH, scored
+from digits.active.scoring import BATCH
+from digits.active.views import Network, view
 from digits.data.split import sample
 from digits.data.types import Digits, Split
+from digits.errors import ConfigError, Finding
 from digits.models.classifier import DigitClassifier
 from digits.training.callbacks import History
 from digits.training.fit import MakeTrainer, answers, fit
@@ -124,15 +126,16 @@ class Simulation:
     ) -> NDArray[np.intp]:
         # Of the seed and the round alone, so that a resumed simulation chooses the same.
         generator = np.random.default_rng((self.seed, len(labelled)))
-        seen = scored(
-            classifier,
-            self.data.train.images[rest],
-            needs=self.acquisition.needs,
-            labelled=labelled.images,
-            draws=self.draws,
-            generator=torch.Generator().manual_seed(int(generator.integers(2**63))),
-        )
-        return rest[self.acquisition.select(seen, count, generator=generator).indices]
+        needs = self.acquisition.needs
+        asked = Network(classifier, needs, self.draws, seed=int(generator.integers(2**63)))
+        seen = view(asked, self.data.train.images[rest])
+        if "embeddings" in needs:
+            seen = replace(seen, labelled=asked(labelled.images).embeddings)
+        try:
+            return rest[self.acquisition.select(seen, count, generator=generator).indices]
+        except ValueError as error:
+            told = str(error).removeprefix("acquisition: ")
+            raise ConfigError([Finding("acquisition", told)]) from error
 
 
 def repeated(split: Split, copies: int, *, seed: int) -> Split:

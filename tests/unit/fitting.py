@@ -32,10 +32,10 @@ def shifted(images, keys):
     )
 
 
-def classifier(scheduler=ONE_CYCLE):
+def classifier(scheduler=ONE_CYCLE, network=None):
     torch.manual_seed(1)
     return DigitClassifier(
-        Cnn([4, 8], depth=1, dropout=0.3),
+        network or Cnn([4, 8], depth=1, dropout=0.3),
         objective=Supervised(),
         optimizer=functools.partial(torch.optim.Adam, lr=0.01),
         scheduler=scheduler,

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import numpy as np
 import pytest
 import pytorch_lightning as pl
 
+from digits.active.disagreement import BatchBald
+from digits.active.geometry import Badge, CoreSet
 from digits.active.pointwise import Margin, Random
 from digits.active.rounds import Curve, Kept
 from digits.active.simulation import NOISE, Learner, Simulation, repeated
 from digits.data.loading import DigitDataModule
-from digits.errors import DataError
+from digits.errors import ConfigError, DataError
+from digits.models.networks import Cnn
 from tests.unit.fitting import classifier, shifted
 
 
@@ -60,7 +64,9 @@ def test_each_round_labels_more_and_nothing_twice(simulation, digits):
     assert curve.rounds[-1].accuracy > max(0.3, curve.rounds[0].accuracy - 0.1)
 
 
-@pytest.mark.parametrize("acquisition", [Margin(), Random()], ids=["margin", "random"])
+@pytest.mark.parametrize(
+    "acquisition", [Random(), BatchBald(), Badge(), CoreSet()], ids=lambda each: each.name
+)
 def test_a_killed_simulation_goes_on_as_it_would_have(simulation, tmp_path, acquisition):
     whole = simulation(acquisition)
     expected = last(whole.run(begun(whole), until=40))
@@ -82,6 +88,16 @@ def test_a_pool_that_is_used_up_ends_it(simulation, digits):
     curve = last(made.run(begun(made), until=10_000))
     assert [each.labels for each in curve.rounds] == [20, 170, 300]
     assert sorted(curve.labelled.tolist()) == list(range(300))
+
+
+def test_a_method_that_a_model_does_not_suit_is_named(simulation):
+    made = simulation(BatchBald())
+    learner = dataclasses.replace(
+        made.learner, classifier=classifier(network=Cnn([4], depth=1, dropout=0.0))
+    )
+    unsuited = dataclasses.replace(made, learner=learner)
+    with pytest.raises(ConfigError, match="acquisition  batchbald needs draws"):
+        next(unsuited.run(begun(made), until=30))
 
 
 def test_each_training_begins_with_the_same_weights(simulation, digits):

@@ -51,9 +51,10 @@ class Service:
         self.labelling = Labelling(settings.traffic.url)
         self.traces = _traces(settings)
         self.threads = Threads(settings.limits.request_seconds)
+        self.batcher = Batcher(settings.batching, self.in_flight.in_all)
         self.predictor = Predictor(
             self.current,
-            batcher=Batcher(settings.batching, lambda: self.in_flight.count),
+            batcher=self.batcher,
             recorder=self.recorder,
             metrics=self.metrics,
             threads=self.threads,
@@ -176,6 +177,7 @@ def create_app(settings: Settings | None = None) -> App:
         limits=settings.limits,
         guard=Guard(api_keys(), rate=settings.limits.rate, burst=settings.limits.burst),
         in_flight=service.in_flight,
+        together=service.batcher.together,
         metrics=service.metrics,
         journal=logs.Journal(settings.log.requests),
         traces=service.traces,

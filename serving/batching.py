@@ -22,7 +22,7 @@ class _Batch:
 
     waiting: list[Waiting] = field(default_factory=list)
     images: int = 0
-    timer: asyncio.TimerHandle | None = None
+    timer: asyncio.Handle | None = None
 
 
 class Batcher:
@@ -59,8 +59,18 @@ class Batcher:
         if batch.images >= self._most:
             self._run(model)
         elif batch.timer is None:
-            batch.timer = loop.call_later(self._wait, self._run, model)
+            batch.timer = (
+                loop.call_later(self._wait, self._run, model)
+                if self._wait
+                else loop.call_soon(self._run, model)
+            )
         return await future
+
+    def together(self) -> None:
+        """Answer those that have come together, unless they are to wait for others."""
+        if not self._wait:
+            for model in list(self._batches):
+                self._run(model)
 
     def _run(self, model: ServedModel) -> None:
         """Answer all that wait for ``model``, each with its own rows."""

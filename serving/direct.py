@@ -1,18 +1,15 @@
-"""The short way of a request: answered in the step of the event loop in which it arrived.
+"""The short way of a request: from the connection to the door without a task and ASGI's messages.
 
-uvicorn starts a task for each request, and ASGI hands the body and the answer over in messages,
-which costs more than a small network does. A POST to a hot route that arrives as a whole needs
-neither: the door's coroutine is run here and then, and has nothing to wait for. Where it has after
-all, for a thread or a batch, it is handed on as it stands to the task that uvicorn would have
-started; every other request takes uvicorn's way from the beginning.
+A POST to a hot route that arrives as a whole is answered in its turn (see :mod:`serving.turn`).
+Where it has to wait for more than that, for a thread or a batch, it is handed on as it stands to
+the task that uvicorn would have started; every other request takes uvicorn's way from the start.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator
-from types import coroutine
-from typing import Any, cast
+from collections.abc import Awaitable
+from typing import cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -33,6 +30,7 @@ class DirectProtocol(HttpToolsProtocol):
         self._door = self.app if isinstance(self.app, Door) else None
         self._body: bytes | None = None  # so far, of a request that may take the short way
         self._named: dict[bytes, bytes] = {}
+        self._is_in_turn = False
         self._idle_since: float | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._defaults: list[headers.Header] | None = None
@@ -49,12 +47,20 @@ class DirectProtocol(HttpToolsProtocol):
         self._idle_since = None
         super().data_received(data)
         if self._body is not None and not self.transport.is_closing():
-            self._go_on_in_a_task()  # which waits for the rest
+            body, self._body = self._body, None
+            super().on_headers_complete()  # starts a task, which waits for the rest
+            if body:
+                super().on_body(body)
+
+    def shutdown(self) -> None:
+        """End the connection, or have it end when the request at work is answered."""
+        self._take_turn()
+        super().shutdown()
 
     @property
     def is_answered(self) -> bool:
         """Whether no request is at work."""
-        return self.cycle is None or self.cycle.response_complete
+        return not self._is_in_turn and (self.cycle is None or self.cycle.response_complete)
 
     @property
     def is_idle(self) -> bool:
@@ -62,6 +68,11 @@ class DirectProtocol(HttpToolsProtocol):
         return self._idle_since is not None or self.timeout_keep_alive_task is not None
 
     # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """Begin a request; the one before has its answer first."""
+        self._take_turn()
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Choose the way, unless the connection has been closed by an answer before."""
@@ -78,12 +89,14 @@ class DirectProtocol(HttpToolsProtocol):
             self._body += body
 
     def on_message_complete(self) -> None:
-        """Answer, where the request has come the short way."""
+        """Let a request that has come the short way have its turn."""
         body, self._body = self._body, None
         if body is None:
             super().on_message_complete()
-        elif not self.transport.is_closing():
-            self._answer(body)
+        elif self._door is not None and not self.transport.is_closing():
+            scope = cast("Scope", self.scope)
+            self._is_in_turn = True
+            self._door.turn.add(self, self._door.answer(scope, self._named, body))
 
     def _may_be_direct(self) -> bool:
         """Tell whether the request is of the plain kind, and the answer to it the next one."""
@@ -103,35 +116,43 @@ class DirectProtocol(HttpToolsProtocol):
         ):
             return False
         self._named = named = dict(self.headers)
-        if b"content-length" not in named or named.get(b"content-type", b"").startswith(_FORM):
+        kind = named.get(b"content-type", b"")
+        if b"content-length" not in named or kind[: len(_FORM)].lower() == _FORM:
             return False
         self.scope["method"] = "POST"
         self.scope["path"] = path.decode()
         self.scope["query_string"] = query
         return True
 
-    def _answer(self, body: bytes) -> None:
-        assert self._door is not None, "the way was chosen by the door"
-        scope = cast("Scope", self.scope)
-        answering = self._door.answer(scope, self._named, body)
-        try:
-            awaited = answering.send(None)
-        except StopIteration as done:
-            self._send(done.value)
+    def _take_turn(self) -> None:
+        if self._is_in_turn and self._door is not None:
+            self._door.turn.take()
+
+    # What the turn calls.
+
+    def go_on_in_a_task(self, rest: Awaitable[Answer]) -> None:
+        """See :class:`serving.turn.Connection`."""
+        self._is_in_turn = False
+        if self.transport.is_closing():  # nobody is left to tell
+            task = self.loop.create_task(_ended(rest))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
             return
-        scope[BEGUN] = _rest(answering, awaited)
-        self._body = b""
-        self._go_on_in_a_task()
+        cast("Scope", self.scope)[BEGUN] = rest
+        super().on_headers_complete()
+        self.cycle.keep_alive = True  # the parser may be at the next request
         super().on_message_complete()
 
-    def _go_on_in_a_task(self) -> None:
-        """Take uvicorn's way after all."""
-        body, self._body = self._body, None
-        super().on_headers_complete()
-        if body:
-            super().on_body(body)
+    def give_up(self) -> None:
+        """See :class:`serving.turn.Connection`."""
+        self._is_in_turn = False
+        self.transport.close()
 
-    def _send(self, answer: Answer) -> None:
+    def send(self, answer: Answer) -> None:
+        """See :class:`serving.turn.Connection`."""
+        self._is_in_turn = False
+        if self.transport.is_closing():
+            return
         defaults = self.server_state.default_headers  # another list each second: it has the date
         if self._defaults is not defaults:
             self._defaults, self._default_lines = defaults, headers.lines(defaults)
@@ -157,17 +178,5 @@ class DirectProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_handler()
 
 
-@coroutine
-def _rest(begun: Coroutine[Any, None, Answer], awaited: Any) -> Generator[Any, Any, Answer]:
-    """Go on with a coroutine that has come to its first wait."""
-    try:
-        while True:
-            try:
-                value = yield awaited
-            except BaseException as error:
-                awaited = begun.throw(error)
-            else:
-                awaited = begun.send(value)
-    except StopIteration as done:
-        answer: Answer = done.value
-        return answer
+async def _ended(rest: Awaitable[Answer]) -> None:
+    await rest

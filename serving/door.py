@@ -7,7 +7,7 @@ few hot routes are answered without the cost of a framework.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from serving.call import (
     Answer,
@@ -28,6 +28,7 @@ from serving.logs import Journal
 from serving.metrics import Metrics
 from serving.settings import Limits
 from serving.traces import Traces
+from serving.turn import Turn
 from serving.visit import InFlight, Visit
 
 BEGUN = "digits.begun"  # in the scope: what is left to await of an answer that has been begun
@@ -50,9 +51,11 @@ class Door:
         journal: writes down those that it is told to.
         traces: sends a span of each.
         in_flight: counts those at work.
+        together: runs the model for all requests of a turn.
 
     Attributes:
         hot_paths: of the routes whose requests :meth:`answer` takes.
+        turn: answers those that have arrived together.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Door:
         journal: Journal,
         traces: Traces | None = None,
         in_flight: InFlight | None = None,
+        together: Callable[[], None] = lambda: None,
     ) -> None:
         self._app = app
         self._hot = hot
@@ -76,6 +80,7 @@ class Door:
         self._journal = journal
         self._traces = traces
         self.in_flight = in_flight or InFlight()
+        self.turn = Turn(self.in_flight, limits.in_flight, together)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request; anything but HTTP goes through."""

@@ -29,10 +29,11 @@ class Batching(_Block):
 
     Attributes:
         max_batch: images of one batch; 1 is off.
-        max_wait_ms: how long the first of a batch waits for others, in milliseconds.
+        max_wait_ms: how long the first of a batch waits for others, in milliseconds; 0: only what
+            has arrived together is answered together.
     """
 
-    max_batch: Annotated[int, Field(ge=1, le=1024)] = 1
+    max_batch: Annotated[int, Field(ge=1, le=1024)] = 32
     max_wait_ms: Annotated[float, Field(ge=0, le=1000)] = 0.0
 
 

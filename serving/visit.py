@@ -18,9 +18,19 @@ GONE = 499  # nginx's status for a client that did not wait
 
 @dataclass
 class InFlight:
-    """How many requests are at work."""
+    """How many requests there are.
+
+    Attributes:
+        count: at work.
+        arrived: as a whole, and not yet at work (see :mod:`serving.turn`).
+    """
 
     count: int = 0
+    arrived: int = 0
+
+    def in_all(self) -> int:
+        """Return how many wait for their answers."""
+        return self.count + self.arrived
 
 
 @dataclass(slots=True)

@@ -90,7 +90,7 @@ def test_any_pattern_of_requests_gets_its_own_answers(requests, most, wait):
 
 def test_off_every_request_is_a_batch_of_its_own():
     async def several():
-        batcher, model = Batcher(Batching(), many), Echo()
+        batcher, model = Batcher(Batching(max_batch=1), many), Echo()
         await asyncio.gather(*(ask(batcher, model, number, 1, 0) for number in range(20)))
         return model.batches
 

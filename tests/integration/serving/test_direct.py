@@ -17,6 +17,11 @@ from tests.integration.serving.test_limits import DIGIT, connected, huge_png, ra
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 CLOSE = b"Connection: close\r\n"
+FORM = (
+    b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
+    + huge_png(40)
+    + b"\r\n--b--\r\n"
+)
 NEVER_CLOSED = 1  # seconds until a connection is taken for one that stays open
 
 
@@ -35,13 +40,13 @@ def statuses(received):
 def short(monkeypatch):
     """Answers that took the short way."""
     answers = []
-    send = DirectProtocol._send
+    send = DirectProtocol.send
 
     def noted(self, answer):
         answers.append(answer)
         send(self, answer)
 
-    monkeypatch.setattr(DirectProtocol, "_send", noted)
+    monkeypatch.setattr(DirectProtocol, "send", noted)
     return answers
 
 
@@ -69,6 +74,7 @@ def test_both_ways_say_the_same(client, short):
         post(further=CLOSE),
         post(version=b"1.0"),
         post(further=b"Expect: 100-continue\r\n" + CLOSE),
+        post(FORM, kind=b"Multipart/form-data; boundary=b"),
     ],
 )
 def test_what_is_not_plain_takes_the_long_way(client, short, request_):

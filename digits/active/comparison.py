@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +16,12 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from digits.active.rounds import Curve
+from digits.contract.files import write_atomically
 from digits.evaluation.figures import FADED, new_figure, save
 
 GOALS = (0.90, 0.95, 0.98)
 QUARTILES = (0.25, 0.5, 0.75)
+PLACES = (50, 100, 200, 300, 600)  # labels that accuracies are told at
 NEVER = 10**9  # labels that nobody has; infinity itself cannot be interpolated
 
 
@@ -74,6 +78,17 @@ def figures(method: Method, places: Sequence[int]) -> Mapping[str, str]:
     minutes = [sum(each.seconds for each in curve.rounds) / 60 for curve in method.curves]
     row["minutes"] = f"{np.median(minutes):.1f}"
     return row
+
+
+def table(compared: Sequence[Method], file: Path, *, places: Sequence[int]) -> Path:
+    """Write the rows of :func:`figures` as CSV, one for each method."""
+    rows = [figures(method, places) for method in compared]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(file, text.getvalue())
+    return file
 
 
 def _quartiles(values: tuple[float, float, float]) -> str:

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from pydantic import Field
 
 from digits.active.acquisition import Acquisition
-from digits.active.comparison import GOALS, draw, methods
+from digits.active.comparison import GOALS, PLACES, draw, methods, table
 from digits.active.rounds import Curve, Kept
 from digits.active.simulation import Learner, Simulation, repeated
 from digits.contract.files import write_atomically
@@ -35,7 +35,7 @@ from digits.training.fit import MakeTrainer
 
 log = logging.getLogger(__name__)
 
-PICTURE = "labels.png"
+PICTURE, TABLE, CURVE = "labels.png", "labels.csv", "curve.json"
 #: what tells one curve of a protocol from another
 OF_THE_CURVE = ("seed", "until", "acquisition")
 
@@ -104,21 +104,22 @@ def active(
             run.log_metrics({"test/accuracy": each.accuracy}, step=each.labels)
         curve = _simulate(simulation, begun, until, kept, method, run)
         compared = methods([each.until(until) for each in kept.all()])
-        picture = draw(compared, record.folder / PICTURE, title=_title(data, per_round))
-        _record(record, run, curve, picture)
+        draw(compared, record.folder / PICTURE, title=_title(data, per_round))
+        table(compared, record.folder / TABLE, places=PLACES)
+        _record(record, run, curve)
     if record.job is None:
         summary = ActiveSummary(
             data=data.description,
             curve=curve,
             compared=compared,
-            picture=picture,
+            picture=record.folder / PICTURE,
             kept=kept.folder,
             run_id=run.id,
             same=commands.same(record, data.name),
         )
         show(summary.rows(), summary.next_commands(), tables=[summary.table()])
     else:
-        log.info("Job %d: %s, %s", record.job, _told(curve), picture)
+        log.info("Job %d: %s, %s", record.job, _told(curve), record.folder / PICTURE)
     return curve.rounds[-1].accuracy
 
 
@@ -196,8 +197,8 @@ def _told(curve: Curve) -> str:
     return f"{curve.acquisition}: {last.accuracy:.2%} with {last.labels} labels"
 
 
-def _record(record: Record, run: Run, curve: Curve, picture: Path) -> None:
-    """Leave the figures and the picture in the run and its folder."""
+def _record(record: Record, run: Run, curve: Curve) -> None:
+    """Leave the figures in the run and its folder, and what compares curves in the sweep's too."""
     found = {f"labels/{goal:.0%}".rstrip("%"): curve.labels_to(goal) for goal in GOALS}
     numbers = {name: value for name, value in found.items() if value < float("inf")}
     numbers |= {
@@ -206,7 +207,11 @@ def _record(record: Record, run: Run, curve: Curve, picture: Path) -> None:
         "cpu_seconds": sum(each.cpu_seconds for each in curve.rounds),
     }
     write_atomically(record.metrics_file, json.dumps(numbers, indent=2) + "\n")
-    write_atomically(record.folder / "curve.json", curve.model_dump_json(indent=1) + "\n")
+    write_atomically(record.folder / CURVE, curve.model_dump_json(indent=1) + "\n")
     run.log_metrics(numbers)
-    for file in (picture, record.folder / "curve.json"):
-        run.log_file(file)
+    for name in (PICTURE, TABLE, CURVE):
+        run.log_file(record.folder / name)
+    if record.parent_run_id is not None:
+        sweep = Run(run.client, record.parent_run_id, uri=run.uri)
+        for name in (PICTURE, TABLE):
+            sweep.log_file(record.folder / name)

@@ -10,11 +10,9 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from digits.active.comparison import GOALS, Method, figures
+from digits.active.comparison import GOALS, PLACES, Method, figures
 from digits.active.rounds import Curve
 from digits.tasks import commands
-
-PLACES = (50, 100, 200, 300, 600)
 
 
 @dataclass(frozen=True)

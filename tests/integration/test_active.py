@@ -83,7 +83,7 @@ def test_a_curve_is_tracked_drawn_and_shown(simulate, store, capsys):
     assert [point.step for point in history] == [20, 30, 40]
     assert history[-1].value == accuracy == run.data.metrics["final/accuracy"]
     names = {item.path for item in client.list_artifacts(job.run_id())}
-    assert {"labels.png", "curve.json"} <= names
+    assert {"labels.png", "labels.csv", "curve.json"} <= names
     assert json.loads(job.metrics_file.read_text())["final/accuracy"] == accuracy
     shown = capsys.readouterr().out
     assert "margin, seed 3" in shown and "to 95%" in shown and "task=select" in shown

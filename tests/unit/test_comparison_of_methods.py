@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from digits.active.comparison import draw, figures, methods
+from digits.active.comparison import draw, figures, methods, table
 from digits.active.rounds import Curve, Round
 
 
@@ -53,6 +53,16 @@ def test_the_band_is_over_the_rounds_that_every_seed_has():
     assert labels.tolist() == [20, 30]
     assert np.allclose(bands[1], [0.75, 0.85])
     assert np.allclose(bands[0], [0.725, 0.825])
+
+
+def test_methods_are_a_table(tmp_path):
+    compared = methods([curve([0.8, 0.96]), curve([0.7], name="least_confidence")])
+    lines = table(compared, tmp_path / "labels.csv", places=[30]).read_text().splitlines()
+    assert lines == [
+        "method,seeds,to 90%,to 95%,to 98%,at 30,minutes",
+        "least confidence,1,–,–,–,–,1.0",
+        "margin,1,30,30,–,96.00%,2.0",
+    ]
 
 
 def test_methods_are_drawn_in_one_picture(tmp_path):

@@ -6,14 +6,16 @@ Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten digits" (1
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from digits.data import idx
+from digits.data.labelled import read as read_labelled
 from digits.data.raw import Raw
 from digits.data.source import Source
 from digits.data.split import sample, stratified
@@ -72,13 +74,15 @@ class Mnist(Source):
             0 for none.
         train_size: at most so many of the others to train on, in proportion of their classes;
             None for all. For one seed a smaller part is nearly all in a larger one.
+        labelled: file of ``task=active``: the images to train on are those that it has labelled
+            (``train_size``: so many of the first); None: by ``split_seed``.
         unlabelled: whether what ``train_size`` leaves out is there too, without its labels.
         split_seed: chooses which images those are.
         version, store: see :class:`Source`.
     """
 
     name = "mnist"
-    settings = ("validation_size", "train_size", "unlabelled", "split_seed")
+    settings = ("validation_size", "train_size", "labelled", "unlabelled", "split_seed")
 
     def __init__(
         self,
@@ -87,6 +91,7 @@ class Mnist(Source):
         cache: str,
         validation_size: Annotated[int, Field(ge=0, lt=60_000)] = 5000,
         train_size: Annotated[int | None, Field(ge=CLASSES)] = None,
+        labelled: str | None = None,
         unlabelled: bool = False,
         split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0,
         version: str | int | None = None,
@@ -97,6 +102,7 @@ class Mnist(Source):
         self.cache = Path(cache).expanduser()
         self.validation_size = validation_size
         self.train_size = train_size
+        self.labelled = labelled
         self.unlabelled = unlabelled
         self.split_seed = split_seed
 
@@ -152,22 +158,31 @@ class Mnist(Source):
             seed=self.split_seed,
             keys=("data.validation_size",),
         )
-        train = chosen = everything.take(parts.train)
-        rest = np.empty(0, np.intp)
-        if self.train_size is not None:
-            indices = sample(
-                train.labels, self.train_size, seed=self.split_seed, key="data.train_size"
-            )
-            chosen = train.take(indices)
-            rest = np.setdiff1d(np.arange(len(train)), indices)
-        return Digits(
+        whole = Digits(
             name=self.name,
             description=raw.description,
-            train=chosen,
+            train=everything.take(parts.train),
             validation=everything.take(parts.validation),
             test=Split(raw.arrays["test_images"], raw.arrays["test_labels"]),
-            unlabelled=train.images[rest if self.unlabelled else rest[:0]],
         )
+        chosen = self._chosen(whole)
+        if chosen is None:
+            return whole
+        part = replace(whole, train=whole.train.take(chosen))
+        if not self.unlabelled:
+            return part
+        rest = np.setdiff1d(np.arange(len(whole.train)), chosen)
+        return replace(part, unlabelled=whole.train.images[rest])
+
+    def _chosen(self, whole: Digits) -> NDArray[np.intp] | None:
+        """Return places in the training split of what is trained on; None for all."""
+        if self.labelled is not None:
+            file = Path(self.labelled).expanduser()
+            return read_labelled(file, pool=whole.digest)[: self.train_size]
+        if self.train_size is None:
+            return None
+        key = "data.train_size"
+        return sample(whole.train.labels, self.train_size, seed=self.split_seed, key=key)
 
     def _local(self) -> list[bytes]:
         assert self.root is not None

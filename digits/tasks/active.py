@@ -20,6 +20,7 @@ from digits.active.comparison import GOALS, PLACES, draw, methods, table
 from digits.active.rounds import Curve, Kept
 from digits.active.simulation import Learner, Simulation, repeated
 from digits.contract.files import write_atomically
+from digits.data import labelled
 from digits.data.source import Source
 from digits.data.types import Digits
 from digits.errors import ConfigError, DataError, Finding, ResumeError
@@ -36,6 +37,7 @@ from digits.training.fit import MakeTrainer
 log = logging.getLogger(__name__)
 
 PICTURE, TABLE, CURVE = "labels.png", "labels.csv", "curve.json"
+LABELLED = "labelled.json"
 #: what tells one curve of a protocol from another
 OF_THE_CURVE = ("seed", "until", "acquisition")
 
@@ -106,6 +108,7 @@ def active(
         compared = methods([each.until(until) for each in kept.all()])
         draw(compared, record.folder / PICTURE, title=_title(data, per_round))
         table(compared, record.folder / TABLE, places=PLACES)
+        labelled.write(record.folder / LABELLED, pool=data.digest, places=curve.labelled.tolist())
         _record(record, run, curve)
     if record.job is None:
         summary = ActiveSummary(
@@ -209,7 +212,7 @@ def _record(record: Record, run: Run, curve: Curve) -> None:
     write_atomically(record.metrics_file, json.dumps(numbers, indent=2) + "\n")
     write_atomically(record.folder / CURVE, curve.model_dump_json(indent=1) + "\n")
     run.log_metrics(numbers)
-    for name in (PICTURE, TABLE, CURVE):
+    for name in (PICTURE, TABLE, CURVE, LABELLED):
         run.log_file(record.folder / name)
     if record.parent_run_id is not None:
         sweep = Run(run.client, record.parent_run_id, uri=run.uri)

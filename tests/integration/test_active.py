@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 from filelock import FileLock
 
 from digits.active.pointwise import Margin, Random
+from digits.data.labelled import read as read_labelled
 from digits.data.loading import DigitDataModule
 from digits.data.types import Digits, Split
 from digits.errors import ConfigError, DataError, ResumeError
@@ -74,7 +75,7 @@ def kept(tmp_path):
     return sorted((tmp_path / "active").rglob("*.json"))
 
 
-def test_a_curve_is_tracked_drawn_and_shown(simulate, store, capsys):
+def test_a_curve_is_tracked_drawn_and_shown(simulate, store, digits, capsys):
     accuracy, job = simulate()
     client = Tracking(uri=store).client()
     run = client.get_run(job.run_id())
@@ -85,6 +86,8 @@ def test_a_curve_is_tracked_drawn_and_shown(simulate, store, capsys):
     names = {item.path for item in client.list_artifacts(job.run_id())}
     assert {"labels.png", "labels.csv", "curve.json"} <= names
     assert json.loads(job.metrics_file.read_text())["final/accuracy"] == accuracy
+    places = read_labelled(job.folder / "labelled.json", pool=digits.digest)
+    assert len(places) == 40 and len(set(places.tolist())) == 40
     shown = capsys.readouterr().out
     assert "margin, seed 3" in shown and "to 95%" in shown and "task=select" in shown
 

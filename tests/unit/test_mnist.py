@@ -10,7 +10,7 @@ import struct
 import numpy as np
 import pytest
 
-from digits.data import idx, mnist
+from digits.data import idx, labelled, mnist
 from digits.data.mnist import IdxFile, Mnist
 from digits.errors import DataError
 
@@ -133,6 +133,32 @@ def test_mnist_keeps_what_is_left_out_without_its_labels_if_asked(small_mnist):
     whole = sorted(image.tobytes() for image in everything.train.images)
     both = [*part.train.images, *part.unlabelled]
     assert sorted(image.tobytes() for image in both) == whole
+
+
+def test_mnist_trains_on_what_a_simulation_has_labelled(small_mnist, tmp_path):
+    everything, file = small(small_mnist), tmp_path / "labelled.json"
+    labelled.write(file, pool=everything.digest, places=[17, 3, 29, 8])
+    part = small(small_mnist, labelled=str(file), train_size=3, unlabelled=True)
+    assert np.array_equal(part.train.images, everything.train.images[[17, 3, 29]])
+    assert np.array_equal(part.train.labels, everything.train.labels[[17, 3, 29]])
+    assert len(part.unlabelled) == len(everything.train) - 3
+    assert len(small(small_mnist, labelled=str(file)).train) == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "No such file"),
+        ("{}", "is not what task=active writes"),
+        ('{"pool": "c0ffee", "places": [1]}', "is of another pool: give the data.validation_size"),
+    ],
+)
+def test_labels_that_cannot_be_these_are_refused(small_mnist, tmp_path, content, words):
+    file = tmp_path / "labelled.json"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(DataError, match=f"data.labelled: .*{words}"):
+        small(small_mnist, labelled=str(file))
 
 
 def test_mnist_with_fewer_images_than_asked_trains_on_all(small_mnist):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import functools
 import itertools
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -31,6 +31,8 @@ METHODS = (
 )
 REPEATED = ("random", "margin", "bald", "batchbald", "badge", "coreset")
 FEW = (100, 200)
+CHOSEN = ("margin", "random")
+VALIDATION = "data.validation_size=1000"  # not looked at; the rest is the pool
 
 
 @dataclass(frozen=True)
@@ -48,31 +50,41 @@ class Case:
     seeds: int
 
 
-def cases(options: argparse.Namespace) -> Iterator[Case]:
-    """Yield what is measured, what matters most first."""
-    for name in ("margin", "random"):
-        yield Case(name, (f"acquisition={name}", "until=600"), options.seeds)
+def whole(seeds: int) -> list[Case]:
+    """Return the two methods that are simulated to the end."""
+    return [
+        Case(name, (f"acquisition={name}", "until=600"), seeds) for name in ("margin", "random")
+    ]
+
+
+def shorter(seeds: int) -> Iterator[Case]:
+    """Yield the other methods, and some where each image has copies in the pool."""
     for name in METHODS:
-        yield Case(name, (f"acquisition={name}", "until=300"), options.others)
+        yield Case(name, (f"acquisition={name}", "until=300"), seeds)
     for name in REPEATED:
         overrides = (f"acquisition={name}", "until=300", "copies=5")
-        yield Case(f"repeated {name}", overrides, options.others)
+        yield Case(f"repeated {name}", overrides, seeds)
+
+
+def folder(overrides: Sequence[str], seed: int) -> Path:
+    """Return where a simulation leaves what came out."""
+    return KEPT / "runs" / f"{'-'.join(overrides).replace('=', '-')}-{seed}"
 
 
 def simulated(overrides: Sequence[str], seed: int) -> dict[str, float]:
     """Simulate one curve, from where an earlier attempt was stopped, and return its figures."""
-    folder = KEPT / "runs" / f"{'-'.join(overrides).replace('=', '-')}-{seed}"
-    places = [f"paths.root={KEPT}", f"paths.cache={ROOT}/outputs/cache", f"hydra.run.dir={folder}"]
+    left = folder(overrides, seed)
+    places = [f"paths.root={KEPT}", f"paths.cache={ROOT}/outputs/cache", f"hydra.run.dir={left}"]
     command = [sys.executable, str(ROOT / "run.py"), *typed(overrides, seed), *places]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-3000:]}")
-    return row(Curve.model_validate_json((folder / "curve.json").read_bytes()))
+    return row(Curve.model_validate_json((left / "curve.json").read_bytes()))
 
 
 def typed(overrides: Sequence[str], seed: int) -> list[str]:
     """Return what is typed behind ``python run.py``."""
-    return ["task=active", "data=mnist", *overrides, f"seed={seed}"]
+    return ["task=active", "data=mnist", VALIDATION, *overrides, f"seed={seed}"]
 
 
 def row(curve: Curve) -> dict[str, float]:
@@ -86,15 +98,28 @@ def row(curve: Curve) -> dict[str, float]:
     }
 
 
-def few(labels: int) -> list[str]:
-    """Return the overrides of a training on few labels and all the images without."""
-    return ["experiment=mnist_few_labels", f"data.train_size={labels}"]
+def measure_few(results: Results, labels: int, chosen: str, seed: int) -> None:
+    """Train on few labels and all the images without; the seed also decides which have labels."""
+    overrides = ["experiment=mnist_few_labels", f"data.train_size={labels}", f"seed={seed}"]
+    by_margin = whole(1)[0].overrides
+    if chosen == "random":
+        which = f"data.split_seed={seed}"
+    else:
+        which = f"data.labelled={folder(by_margin, seed) / 'labelled.json'}"
 
+    def trained(seed: int) -> Mapping[str, float]:
+        if chosen != "random" and not (folder(by_margin, seed) / "labelled.json").is_file():
+            simulated(by_margin, seed)
+        metrics = run_task([*overrides, which])
+        return {"accuracy": metrics["test/accuracy"], "minutes": metrics["fit/seconds"] / 60}
 
-def trained(overrides: Sequence[str], seed: int) -> Mapping[str, float]:
-    """Train once; the seed also decides which images have labels."""
-    metrics = run_task([*overrides, f"seed={seed}", f"data.split_seed={seed}"])
-    return {"accuracy": metrics["test/accuracy"], "minutes": metrics["fit/seconds"] / 60}
+    results.measure(
+        f"{labels} labels by {chosen}",
+        seed,
+        trained,
+        command=f"python run.py {' '.join(overrides)} {which.replace(str(ROOT), '.')}",
+        overrides=overrides,
+    )
 
 
 def main() -> None:
@@ -103,21 +128,13 @@ def main() -> None:
     columns = [*REACHED, "minutes", "cpu_minutes", *map(str, LABELS)]
     curves = Results("active", columns, fresh=options.fresh)
     points = Results("few_labels", ["accuracy", "minutes"], fresh=options.fresh)
-    measured = list(cases(options))
-    first, others = measured[:2], measured[2:]
-    _measure(curves, first)
-    for labels, seed in itertools.product(FEW, range(options.few)):
-        overrides = few(labels)
-        command = f"python run.py {' '.join(overrides)} seed={seed} data.split_seed={seed}"
-        points.measure(
-            f"{labels} labels",
-            seed,
-            functools.partial(trained, overrides),
-            command=command,
-            overrides=[*overrides, f"seed={seed}", f"data.split_seed={seed}"],
-        )
+    both, others = whole(options.seeds), list(shorter(options.others))
+    _measure(curves, [replace(case, seeds=min(case.seeds, options.few)) for case in both])
+    for chosen, seed, labels in itertools.product(CHOSEN, range(options.few), FEW):
+        measure_few(points, labels, chosen, seed)
     _measure(curves, others)
-    _tell(curves, measured, points)
+    _measure(curves, both)
+    _tell(curves, [*both, *others], points)
 
 
 def _measure(results: Results, wanted: Sequence[Case]) -> None:
@@ -155,7 +172,7 @@ def _tell(curves: Results, measured: Sequence[Case], points: Results) -> None:
             )
     show("MNIST, labels to an accuracy: medians over seeds, batch 10, 20 to begin", header, rows)
     header = ["labels", "accuracy %", "minutes"]
-    names = [f"{labels} labels" for labels in FEW]
+    names = [f"{labels} labels by {chosen}" for chosen in CHOSEN for labels in FEW]
     rows = [
         [
             name,

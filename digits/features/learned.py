@@ -51,6 +51,15 @@ class Learned:
         return moment
 
     @cached_property
+    def own(self) -> Digits:
+        """What the source has.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        return self.source.load()
+
+    @cached_property
     def joined(self) -> TrainingSet:
         """What is learned from.
 
@@ -60,15 +69,29 @@ class Learned:
         """
         from digits.features.training_set import training_set
 
-        return training_set(self.store, self.source.load(), self.as_of)
+        return training_set(self.store, self.own, self.as_of)
 
     def load(self) -> Digits:
         """See :class:`~digits.data.source.Source`."""
         return self.joined.digits
 
     def keep(self, data: Digits, *, commit: str, config_digest: str, config: Path) -> None:
-        """See :class:`~digits.data.source.Source`."""
-        self.source.keep(data, commit=commit, config_digest=config_digest, config=config)
+        """Keep what the source has, and the join as made of it.
+
+        Raises:
+            DataError: too large for a version, or there is no store.
+            TrackingError: the store does not answer, or cannot be written.
+        """
+        from digits.data.version import Made
+
+        made = {"commit": commit, "config_digest": config_digest}
+        self.source.keep(self.own, **made, config=config)
+        versions = self.source.store
+        assert versions is not None  # else the source had refused
+        if not versions.holds(data.digest):
+            versions.put(
+                data, "preprocessed", Made.now(**made, parent=self.own.digest), config=config
+            )
 
     def record(self, run: Run, name: str) -> None:
         """Keep which views the model of this run learned from, and as of when.
@@ -82,14 +105,9 @@ class Learned:
         joined, service = self.joined, f"{name}-{run.id}"
         told = {SERVICE_TAG: service, AS_OF_TAG: self.as_of.isoformat()}
         self.store.serve(service, READ, {**told, "digits.data_digest": joined.digits.digest})
-        run.set_tags(told)
-        run.log_metrics(
-            {
-                "features/added": joined.added,
-                "features/corrected": joined.corrected,
-                "features/dropped": joined.dropped,
-            }
-        )
+        # Tags, not metrics: a reproduction has the data of its original, and does not join again.
+        counts = {"added": joined.added, "corrected": joined.corrected, "dropped": joined.dropped}
+        run.set_tags(told | {f"digits.features_{name}": str(n) for name, n in counts.items()})
         log.info(
             "As of %s: %d samples added, %d labels corrected, %d samples are no digits.",
             self.as_of.isoformat(timespec="seconds"),

@@ -25,6 +25,8 @@ TAGS = {
     "seed": "digits.seed",
     "data_name": "digits.data_name",
     "data_digest": "digits.data_digest",
+    "feature_service": "digits.feature_service",
+    "features_as_of": "digits.features_as_of",
     "threads": "digits.threads",
     "device": "digits.device",
     "processor": "digits.processor",

@@ -12,8 +12,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from serving import labelling_api, open_inference, pages, sagemaker, samples_api, schemas
+from serving import drift_api, labelling_api, open_inference, pages, sagemaker, samples_api, schemas
 from serving.call import Answer, Call, Endpoint, error_answer, json_answer
+from serving.drift import Drift
 from serving.errors import BROKEN, RequestError
 from serving.labelling import Labelling
 from serving.samples import Samples
@@ -34,6 +35,7 @@ class Parts:
         predict, explain, infer, invocations: endpoints of their own.
         feedback: keeps a correction: id of the prediction, label, who says so.
         labelling: what the labelling page asks and says.
+        drift: what was found in served traffic.
         samples: looks up what is known of a sample.
         model: describes the model in use.
         version: of the model in use; raises RequestError where there is none yet.
@@ -46,6 +48,7 @@ class Parts:
     invocations: Endpoint
     feedback: Callable[[str, int, str], Awaitable[None]]
     labelling: Labelling
+    drift: Drift
     samples: Samples
     model: Callable[[], Mapping[str, Any]]
     version: Callable[[], str]
@@ -76,6 +79,7 @@ def build(
     _add_errors(api)
     _add_v1(api, parts)
     labelling_api.add(api, parts.labelling)
+    drift_api.add(api, parts.drift)
     samples_api.add(api, parts.samples)
     _add_health(api, parts)
     _add_open_inference(api, parts)

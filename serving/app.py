@@ -19,6 +19,7 @@ from serving.batching import Batcher  # noqa: E402
 from serving.call import App  # noqa: E402
 from serving.current import Current  # noqa: E402
 from serving.door import Door  # noqa: E402
+from serving.drift import Drift  # noqa: E402
 from serving.errors import RequestError  # noqa: E402
 from serving.explain import Explain  # noqa: E402
 from serving.guard import Guard  # noqa: E402
@@ -49,6 +50,7 @@ class Service:
         self.current = Current(settings)
         self.recorder = _recorder(settings)
         self.labelling = Labelling(settings.traffic.url)
+        self.drift = Drift(settings.traffic.url)
         self.traces = _traces(settings)
         self.threads = Threads(settings.limits.request_seconds)
         self.batcher = Batcher(settings.batching, self.in_flight.in_all)
@@ -72,15 +74,18 @@ class Service:
         await asyncio.to_thread(self.current.start)
         self.ready = True
         counting = asyncio.create_task(self._count())
+        telling = asyncio.create_task(self.drift.keep_told(self.metrics))
         logs.event("ready", version=self.current.champion.version)
         try:
             yield
         finally:
             self.ready = False
             counting.cancel()
+            telling.cancel()
             self.threads.close()
             await asyncio.to_thread(self.current.stop)
             self.labelling.close()
+            self.drift.close()
             if self.recorder is not None:
                 await asyncio.to_thread(self.recorder.close, self.settings.limits.drain_seconds)
             if self.traces is not None:
@@ -96,6 +101,7 @@ class Service:
             invocations=Invocations(self.predictor),
             feedback=self._feedback,
             labelling=self.labelling,
+            drift=self.drift,
             samples=Samples(self.recorder, self.labelling, self.settings.features),
             model=self._describe,
             version=self._version,

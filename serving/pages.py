@@ -15,7 +15,12 @@ POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 #: path -> file
-PAGES = {"/": "index.html", "/label": "label.html", "/favicon.ico": "favicon.ico"}
+PAGES = {
+    "/": "index.html",
+    "/label": "label.html",
+    "/drift": "drift.html",
+    "/favicon.ico": "favicon.ico",
+}
 
 
 def add(api: FastAPI) -> None:

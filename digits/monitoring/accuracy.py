@@ -6,14 +6,14 @@ says how likely an answer is right; under each perturbation it is off by an offs
 these scatter is the prior for a window. Without labels that prior gives the interval; every label
 narrows it, by Bayes' rule. A label may be chosen by anything that the model has seen of the image,
 its uncertainty included: the likelihood stays the same (Rubin 1976, "Inference and missing data").
-The labelled ones then correct the estimate of all, as in prediction-powered inference (Angelopoulos
-et al. 2023).
+The labelled answers so correct the estimate of all, which is the aim of prediction-powered
+inference (Angelopoulos et al. 2023) too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit
 from scipy.stats import t as student
 
+from digits.data.types import CLASSES
 from digits.monitoring.signals import Signals
 from digits.monitoring.strangeness import Strangeness
 
@@ -31,9 +32,10 @@ RIDGE = 1e-3  # of the fits, per image
 FREEDOM = 5  # of Student's distribution of the offsets: one in a while is far off
 POINTS = 241  # offsets that are looked at
 REACH = 6.0  # scales, either way of their mean
-LEAST_SCALE = 0.5  # of the offsets
-WIDE = 2.0  # deviation up to which an offset of one perturbation is believed
+LEAST_SPREAD = 0.5  # of the offsets
+WIDE = 2.0  # deviation of an offset that is believed of one perturbation
 DRAWS = 4000  # of the accuracy, for its interval
+PATIENCE = 20.0  # images: a window says little of its digits before
 FLOOR = 0.02  # chance to be labelled of what seems certain, against 0.5 for a toss-up
 
 
@@ -85,6 +87,7 @@ class Trust:
         strangeness: of the reference.
         names: of the scores that the pooled model goes by.
         mean, scale: of each of them in the reference, ``[S]``.
+        usual: share of each digit among the answers on the reference, ``[10]``.
         known: weights for images of the reference's kind.
         pooled: weights for others.
         offset, spread: location and scale of the offsets.
@@ -94,6 +97,7 @@ class Trust:
     names: Sequence[str]
     mean: Numbers
     scale: Numbers
+    usual: Numbers
     known: Numbers
     pooled: Numbers
     offset: float
@@ -102,26 +106,33 @@ class Trust:
     @classmethod
     def of(cls, reference: Judged, perturbed: Sequence[Judged]) -> Trust:
         """Fit to the reference and to perturbed sets, each of which counts as a window."""
-        strangeness = Strangeness.of(reference.signals)
         names = sorted(set(reference.signals.scores) - {"doubt"})
         scores = _columns(reference.signals, names)
-        draft = cls(
-            strangeness, names, scores.mean(0), np.maximum(scores.std(0), 1e-6),
-            np.zeros(3), np.zeros(len(names) + 4), 0.0, 1.0,
-        )  # fmt: skip
-        plain, _ = draft.features(reference.signals)
+        trust = cls(
+            strangeness=Strangeness.of(reference.signals),
+            names=names,
+            mean=scores.mean(0),
+            scale=np.maximum(scores.std(0), 1e-6),
+            usual=_mix(reference.signals),
+            known=np.zeros(3),
+            pooled=np.zeros(len(names) + 6),
+            offset=0.0,
+            spread=1.0,
+        )
+        plain, _ = trust.features(reference.signals)
         known = _logistic(plain, reference.right, np.ones(len(plain)), RIDGE / 10)
-        each = [draft.features(one.signals)[1] for one in perturbed]
-        weights = [strangeness.foreign(strangeness(one.signals)) + FLOOR for one in perturbed]
+        each = [trust.features(one.signals)[1] for one in perturbed]
+        weights = [trust.foreign(one.signals) + FLOOR for one in perturbed]
         right = np.concatenate([one.right for one in perturbed])
         pooled = _logistic(np.concatenate(each), right, np.concatenate(weights), RIDGE)
-        draft = cls(strangeness, names, draft.mean, draft.scale, known, pooled, 0.0, 1.0)
-        offsets = np.array([draft._offset(one) for one in perturbed])
-        spread = max(float(offsets.std()), LEAST_SCALE)
-        return cls(
-            strangeness, names, draft.mean, draft.scale, known, pooled,
-            float(offsets.mean()), spread,
-        )  # fmt: skip
+        trust = replace(trust, known=known, pooled=pooled)
+        offsets = np.array([trust._offset(one) for one in perturbed])
+        spread = max(float(offsets.std()), LEAST_SPREAD)
+        return replace(trust, offset=float(offsets.mean()), spread=spread)
+
+    def foreign(self, signals: Signals) -> Numbers:
+        """Return how likely each image is none of the reference's kind, in 0..1, ``[N]``."""
+        return self.strangeness.foreign(self.strangeness(signals))
 
     def estimate(
         self, signals: Signals, labelled: NDArray[Any] | None = None, right: Any = None
@@ -139,8 +150,7 @@ class Trust:
         offsets, weights = self._posterior(seen.take(chosen), truth)
         likely = seen.take(np.delete(np.arange(len(signals)), chosen)).likely(offsets)
         total = likely.sum(1)
-        random = np.random.default_rng(0)
-        drawn = random.choice(len(offsets), DRAWS, p=weights)
+        drawn = (random := np.random.default_rng(0)).choice(len(offsets), DRAWS, p=weights)
         noise = np.sqrt((likely * (1 - likely)).sum(1))[drawn] * random.normal(size=DRAWS)
         sums = np.clip(total[drawn] + noise, 0, likely.shape[1]) + truth.sum()
         low, high = np.quantile(sums / len(signals), [0.025, 0.975])
@@ -151,28 +161,45 @@ class Trust:
         """Choose which of N answers to label, at most ``count``: the doubtful ones more often.
 
         By the square root of the variance, as active testing does (Sawade et al. 2010, "Active risk
-        estimation").
+        estimation"), and at equal steps through the answers in order of digit and doubt (Madow
+        1949), so that no kind of answer is left out by chance.
+
+        Returns:
+            Indices, all different, ascending.
         """
-        seen = self._seen(signals)
-        likely = seen.likely(np.array([self.offset]))[0]
-        wish = np.sqrt(likely * (1 - likely)) + FLOOR
-        keys = np.log(np.random.default_rng(seed).random(len(wish))) / wish
-        return np.argsort(-keys, kind="stable")[:count]
+        likely = self._seen(signals).likely(np.array([self.offset]))[0]
+        order = np.lexsort((likely, signals.probabilities.argmax(1)))
+        steps = np.cumsum((np.sqrt(likely * (1 - likely)) + FLOOR)[order])
+        start = np.random.default_rng(seed).random()
+        places = np.searchsorted(steps, (np.arange(count) + start) * steps[-1] / count)
+        return np.unique(order[np.minimum(places, len(order) - 1)])
 
     def _seen(self, signals: Signals) -> _Seen:
         plain, strange = self.features(signals)
-        foreign = self.strangeness.foreign(self.strangeness(signals))
         odds = np.clip(strange @ self.pooled, -6, 8)
-        return _Seen(expit(plain @ self.known), foreign, odds)
+        return _Seen(expit(plain @ self.known), self.foreign(signals), odds)
 
     def features(self, signals: Signals) -> tuple[Numbers, Numbers]:
-        """Return what the known and the pooled model go by, ``[N, 3]`` and ``[N, S + 4]``."""
+        """Return what the known and the pooled model go by, ``[N, 3]`` and ``[N, S + 6]``."""
         sure = -signals.scores["doubt"].astype(np.float64) / 3
         strange = self.strangeness(signals).astype(np.float64) - 1
         one = np.ones_like(sure)
         scores = np.arcsinh((_columns(signals, self.names) - self.mean) / self.scale)
+        excess = self._excess(signals)
         pooled = [sure, *scores.T, strange / 3, strange * sure / 3, one]
+        pooled += [np.maximum(excess, 0), np.minimum(excess, 0)]
         return np.stack([sure, strange, one], axis=1), np.stack(pooled, axis=1)
+
+    def _excess(self, signals: Signals) -> Numbers:
+        """Return the log of how much more often than usual its digit is answered, ``[N]``.
+
+        A digit that is answered twice as often as usual is wrong half the time, unless there are
+        twice as many of it.
+        """
+        count = len(signals)
+        share = (count * _mix(signals) + PATIENCE * self.usual) / (count + PATIENCE)
+        excess: Numbers = np.log((share + 0.01) / (self.usual + 0.01))
+        return excess[signals.probabilities.argmax(1)]
 
     def _posterior(self, seen: _Seen, right: NDArray[np.bool_]) -> tuple[Numbers, Numbers]:
         """Return offsets ``[G]`` and how likely each of them is, given the labelled answers."""
@@ -197,6 +224,12 @@ def _log_likelihood(seen: _Seen, right: NDArray[np.bool_], offsets: Numbers) -> 
     likely = seen.likely(offsets)
     found: Numbers = np.log(np.where(right, likely, 1 - likely)).sum(1)
     return found
+
+
+def _mix(signals: Signals) -> Numbers:
+    """Return the share of each digit among the answers, ``[10]``."""
+    answers = signals.probabilities.argmax(1)
+    return np.bincount(answers, minlength=CLASSES) / max(len(answers), 1)
 
 
 def _columns(signals: Signals, names: Sequence[str]) -> Numbers:

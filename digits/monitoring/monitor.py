@@ -121,8 +121,7 @@ class Monitor:
             shares[LABELS] = self._surprise(signals.take(labelled), right)
             chance = min(1.0, 2 * min(chance, shares[LABELS]))
         now = self.trust.estimate(signals, labelled, right)
-        strange = self.trust.strangeness
-        foreign = float(strange.foreign(strange(signals)).mean())
+        foreign = float(self.trust.foreign(signals).mean())
         loss = self.before - now.accuracy
         status: Status = "steady"
         if chance <= false_alarms:

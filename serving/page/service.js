@@ -98,3 +98,6 @@ export const about = () => ask("v1/model");
 export const labelling = (act, form) => ask(`v1/labelling/${act}`, json(form));
 
 export const labellers = () => ask("v1/labelling/labellers");
+
+/** What was found in served traffic, the oldest finding first. */
+export const drift = (last) => ask(`v1/drift?last=${last}`);

@@ -112,7 +112,7 @@ def test_the_interval_of_a_clean_window_is_narrow(monitor: Monitor) -> None:
 
 def test_intervals_cover_and_labels_narrow_them(monitor: Monitor) -> None:
     covered, widths, errors = [], [], []
-    for number in range(40):
+    for number in range(60):
         offset = np.random.default_rng(number).normal(0, 1.2)
         window = drawn(500, seed=200 + number, strange=3.5, offset=offset)
         chosen = monitor.trust.to_label(window.signals, 50, seed=number)
@@ -124,7 +124,7 @@ def test_intervals_cover_and_labels_narrow_them(monitor: Monitor) -> None:
         errors.append(abs(told.accuracy - truth))
     assert np.mean(covered, axis=0).min() >= 0.85
     assert np.mean(widths, axis=0)[1] < 0.6 * np.mean(widths, axis=0)[0]
-    assert np.mean(errors) <= 0.03
+    assert np.mean(errors) <= 0.04  # of 50 labels alone it would be 0.055
 
 
 def test_wrong_answers_raise_the_alarm_where_nothing_else_does(monitor: Monitor) -> None:

@@ -75,14 +75,30 @@ class Network:
         return Scored(found.probabilities, found.draws, mixed)
 
 
-def tempered(network: nn.Module, temperature: float) -> nn.Module:
-    """Divide the logits of a network whose last module is linear by a temperature, in place."""
-    import torch
+def quickened(network: nn.Module, temperature: float = 1.0) -> nn.Module:
+    """Return a network as it answers fastest, its logits divided by a temperature; in place.
 
+    Each normalisation becomes part of the layer before it.
+
+    Args:
+        network: in evaluation mode, its last module linear.
+        temperature: of the softmax to come.
+    """
+    import torch
+    from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+    for row in [each for each in network.modules() if isinstance(each, torch.nn.Sequential)]:
+        for place in range(len(row) - 1):
+            layer, after = row[place], row[place + 1]
+            if isinstance(layer, torch.nn.Conv2d) and isinstance(after, torch.nn.BatchNorm2d):
+                row[place], row[place + 1] = fuse_conv_bn_eval(layer, after), torch.nn.Identity()
+            if isinstance(layer, torch.nn.Linear) and isinstance(after, torch.nn.BatchNorm1d):
+                row[place], row[place + 1] = fuse_linear_bn_eval(layer, after), torch.nn.Identity()
     last = [each for each in network.modules() if isinstance(each, torch.nn.Linear)][-1]
     with torch.no_grad():
         last.weight.div_(temperature)
         last.bias.div_(temperature)
+    # The stubs of `to` do not know memory_format.
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

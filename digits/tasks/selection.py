@@ -14,7 +14,7 @@ from digits.active.acquisition import Acquisition
 from digits.active.candidates import Candidates, of_data, of_traffic, unqueued
 from digits.active.pool import Scored
 from digits.active.queueing import choose, controls, mixed
-from digits.active.views import Graph, Network, View, steps, tempered, view
+from digits.active.views import Graph, Network, View, quickened, steps, view
 from digits.contract.files import write_atomically
 from digits.contract.label import Queued
 from digits.contract.labelling import LabelStore
@@ -157,7 +157,7 @@ class Selection:
         from digits.tasks.trained import trained_network  # torch only where it is wanted
 
         network = trained_network(self.model.folder, self.model.manifest)
-        asked = Network(tempered(network, temperature), needs, self.wanted.draws, self.record.seed)
+        asked = Network(quickened(network, temperature), needs, self.wanted.draws, self.record.seed)
         if "draws" in needs and asked(self.pool.images[:1]).draws is None:
             raise RegistryError(
                 f"acquisition: {self.wanted.acquisition.name} needs draws of the network, and "

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
-from digits.active.views import PART, Graph, Network, steps, tempered, view
+from digits.active.views import PART, Graph, Network, quickened, steps, view
+from digits.config.instantiate import instantiate
 from digits.models.inference import Inference
 from digits.models.networks import Cnn
 from digits.training.export import to_onnx
 
+MODELS = Path(__file__).resolve().parents[2] / "conf" / "model"
 EVERYTHING = frozenset({"draws", "embeddings"})
 
 
@@ -34,10 +39,24 @@ def graph(tmp_path_factory):
 def test_graph_and_network_say_the_same_with_their_temperature(graph, images):
     some = images[:50]
     cold, hot = Graph(graph)(some), Graph(graph, 3.0)(some)
-    asked = Network(tempered(network(), 3.0), EVERYTHING, draws=4, seed=0)(some)
+    asked = Network(quickened(network(), 3.0), EVERYTHING, draws=4, seed=0)(some)
     assert np.allclose(hot.probabilities, asked.probabilities, atol=1e-5)
     assert hot.probabilities.max() < cold.probabilities.max()
     assert cold.draws is cold.embeddings is None
+
+
+@pytest.mark.parametrize("name", ["cnn", "lenet", "linear", "mlp", "resnet", "tiny"])
+def test_a_network_that_is_quickened_answers_the_same(name, images):
+    torch.manual_seed(1)
+    model = Inference(instantiate(OmegaConf.load(MODELS / f"{name}.yaml")), mean=0.13, std=0.31)
+    pixels = torch.from_numpy(images[:64])
+    with torch.inference_mode():
+        for _ in range(5):
+            model.train()(pixels)  # normalisations that do something
+        expected = model.eval()(pixels)
+        found = quickened(model, 2.0)(pixels)
+    assert not any("BatchNorm" in type(each).__name__ for each in model.modules())
+    assert torch.allclose(2 * found, expected, atol=1e-3)
 
 
 def test_parts_are_those_of_the_whole_and_of_the_same_draws(images):

@@ -100,7 +100,7 @@ def data_of(record: Record, name: str) -> list[str]:
     values = {
         key: value
         for key, value in record.parameters.items()
-        if key.startswith("data.") and not any(each in key for each in BUILT)
+        if key.startswith("data.") and value is not None and not any(each in key for each in BUILT)
     }
     return [f"data={name}", *(f"{key}={_typed(value)}" for key, value in values.items())]
 

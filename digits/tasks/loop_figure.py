@@ -15,6 +15,7 @@ from digits.tasks.loop_state import State, Step
 from digits.tasks.loop_visitors import Visit
 
 WINDOW = 50  # answers that one point of the line stands for
+FEW = 10  # the first ones say little
 SHIFTED = "before"  # the step after which the corruption sets in
 TOLD = {
     "detect": "drift seen",
@@ -42,7 +43,7 @@ def timeline(state: State, visits: Sequence[Visit], labels: NDArray[np.int64], f
     for colour, version in zip((INK, ACCENT, FADED), dict.fromkeys(versions), strict=False):
         mine = np.flatnonzero(np.array(versions) == version)
         mean = _rolling(right[mine])
-        axes.plot(mine + 1, mean, color=colour, label=version)
+        axes.plot(mine[FEW:] + 1, mean[FEW:], color=colour, label=version)
     _shade(axes, state, times)
     for step in state.steps:
         if step.name in TOLD:

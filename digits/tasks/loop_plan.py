@@ -34,6 +34,7 @@ class Plan:
         patience: looks, until the loop is given up.
         labels: samples to be labelled.
         labelled_by: ``oracle``, which knows the answers, or people on the ``page``.
+        repeat: how often each of them is learned from.
         canary: digits sent while the new model answers a share of them.
         canary_percent: that share.
         more: step -> overrides that its command gets besides.
@@ -45,6 +46,7 @@ class Plan:
     patience: Count = 10
     labels: Count = 100
     labelled_by: Labels = "oracle"
+    repeat: Annotated[int, Field(ge=1, le=1000)] = 5
     canary: Count = 200
     canary_percent: Annotated[float, Field(gt=0, le=100)] = 30.0
     more: Mapping[StepName, Sequence[str]] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from digits.contract.traffic import TrafficStore
 from digits.data.types import Split
 from digits.deployment.local import Local
 from digits.deployment.resolve import aliases_of
-from digits.errors import LoopError, RegistryError, RejectedError
+from digits.errors import DriftError, LoopError, RegistryError, RejectedError
 from digits.promotion import champion
 from digits.registry.versions import CHALLENGER
 from digits.tasks.invocation import answering
@@ -21,13 +21,14 @@ from digits.tasks.loop_commands import Commands, metrics_of
 from digits.tasks.loop_labellers import ask_oracle, wait_for_people
 from digits.tasks.loop_plan import Plan
 from digits.tasks.loop_state import State
-from digits.tasks.loop_visitors import Visit, Visitors, accuracy, visits, wait_for
+from digits.tasks.loop_visitors import Visit, Visitors, accuracy, is_worse, visits, wait_for
 from digits.tracking.store import Tracking
 from serving.settings import api_keys
 
 Facts = Mapping[str, Any]
 REJECTED = RejectedError.exit_code
-DRIFT = 10  # what task=drift ends with where it has found some
+DRIFT = DriftError.exit_code
+VERDICT = "drift/verdict.json"
 
 WATCH_SECONDS = 0.5
 SWAP_SECONDS = 30.0
@@ -183,12 +184,9 @@ def _drift(turn: Turn, place: str, last: int) -> Facts:
         place=f"drift-{place}",
         allowed=(0, DRIFT),
     )
-    told = json.loads((folder / "drift.json").read_text(encoding="utf-8"))
-    return {
-        "drift": code == DRIFT,
-        "estimate": told["accuracy"]["estimate"],
-        "interval": told["accuracy"]["interval"],
-    }
+    told = json.loads((folder / VERDICT).read_text(encoding="utf-8"))
+    interval = [told["accuracy_low"], told["accuracy_high"]]
+    return {"drift": code == DRIFT, "estimate": told["accuracy"], "interval": interval}
 
 
 def select(turn: Turn) -> Facts:
@@ -226,7 +224,11 @@ def push(turn: Turn) -> Facts:
 def retrain(turn: Turn) -> Facts:
     """Train on the data and on what was labelled."""
     _, folder = turn.commands(
-        "retrain", "train", "features=local", needs=("data", "registry", "features")
+        "retrain",
+        "train",
+        "features=local",
+        f"features.repeat={turn.plan.repeat}",
+        needs=("data", "registry", "features"),
     )
     return {"test_accuracy": metrics_of(folder)["test/accuracy"], "version": _challenger(turn)}
 
@@ -249,8 +251,10 @@ def canary(turn: Turn) -> Facts:
         version: accuracy([each for each in found if each.version == version], turn.digits.labels)
         for version in facts["versions"]
     }
-    old = max((right for version, right in by.items() if version != new), default=0.0)
-    return {**facts, "accuracies": by, "better": by.get(new, 0.0) >= old}
+    theirs = [each for each in found if each.version == new]
+    others = [each for each in found if each.version != new]
+    good = bool(theirs) and not is_worse(theirs, others, turn.digits.labels)
+    return {**facts, "accuracies": by, "good": good}
 
 
 def promote(turn: Turn) -> Facts:
@@ -268,7 +272,9 @@ def after(turn: Turn) -> Facts:
     facts = visit(turn, AFTER, turn.plan.requests, shifted=True)
     if not turn.state.has("promote"):
         return {**facts, "outcome": "kept"}
-    if facts["accuracy"] < turn.state.facts("detect")["accuracy"]:
+    then = [each for each in turn.visits() if each.phase.startswith(UNDER)]
+    now = [each for each in turn.visits() if each.phase == AFTER]
+    if is_worse(now, then, turn.digits.labels):
         turn.commands("rollback", "promote", "action=rollback", needs=("registry",))
         return {**facts, "outcome": "rolled back"}
     return {**facts, **_drift(turn, AFTER, turn.plan.requests), "outcome": "recovered"}
@@ -278,7 +284,7 @@ def wanted(state: State, name: str) -> bool:
     """Tell whether a step is still to be done, after what came of those before it."""
     if name in ("canary", "promote") and not state.facts("judge")["passed"]:
         return False
-    return name != "promote" or bool(state.facts("canary")["better"])
+    return name != "promote" or bool(state.facts("canary")["good"])
 
 
 def _until(condition: Callable[[], bool], complaint: str) -> None:

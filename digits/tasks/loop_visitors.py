@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import fisher_exact
 
 from digits.contract.prediction import Stored
 from digits.contract.traffic import TrafficStore
@@ -23,6 +24,7 @@ from digits.errors import LoopError
 from digits.evaluation.corruptions import corrupt
 
 KEY = "X-Digits-Key"
+CHANCE = 0.05
 SECONDS = 10.0  # until an answer, or until what was answered is in the store
 LOOK_SECONDS = 0.05
 
@@ -103,7 +105,7 @@ class Visitors:
         without: Iterable[int] = (),
         step: Callable[[str], None] = lambda done: None,
     ) -> Sent:
-        """Send ``count`` digits, none of those ``without``; nothing is sent twice.
+        """Send ``count`` digits, none of those ``without``; after the last comes the first again.
 
         Raises:
             LoopError: there are no digits left to send.
@@ -176,6 +178,21 @@ def wait_for(store: TrafficStore, name: str, phase: str, count: int) -> list[Vis
         time.sleep(LOOK_SECONDS)
 
 
+def is_worse(new: Sequence[Visit], old: Sequence[Visit], labels: NDArray[np.int64]) -> bool:
+    """Tell whether ``new`` visits got fewer right answers, more so than by chance.
+
+    Fisher's exact test, one-sided, at the level ``CHANCE`` (R. A. Fisher, "The Design of
+    Experiments", 1935).
+    """
+    table = [
+        [sum(int(labels[each.index]) == each.digit for each in part), len(part)]
+        for part in (new, old)
+    ]
+    counts = [[right, count - right] for right, count in table]
+    return bool(fisher_exact(counts, alternative="less").pvalue < CHANCE)
+
+
 def accuracy(found: Sequence[Visit], labels: NDArray[np.int64]) -> float:
     """Return the share of visits that got the right answer; labels int64 ``[N]`` by index."""
-    return sum(labels[each.index] == each.digit for each in found) / max(1, len(found))
+    right = sum(int(labels[each.index]) == each.digit for each in found)
+    return right / max(1, len(found))

@@ -1,4 +1,4 @@
-"""One turn of the loop as it is typed: killed, gone on with, and where its last answer comes from."""
+"""One turn of the loop as it is typed: killed, gone on with; where its last answer comes from."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from digits.tasks.loop_plan import Shift
 from digits.tasks.loop_state import State, Step, claimed, digest_of
 from digits.tasks.loop_steps import wanted
 from digits.tasks.loop_summary import TOLD
-from digits.tasks.loop_visitors import Visit, accuracy, visits
+from digits.tasks.loop_visitors import Visit, accuracy, is_worse, visits
 from digits.tracking.record import Record
 
 NAME = "loop-1"
@@ -111,7 +111,6 @@ def test_data_is_passed_on_as_it_was_typed(tmp_path):
     assert data_of(typed, "mnist") == [
         "data=mnist",
         "data.root='/a folder/it\\'s'",
-        "data.train_size=null",
         "data.validation_size=5000",
     ]
 
@@ -151,9 +150,21 @@ def test_only_what_the_gate_and_the_canary_let_pass_is_promoted(passed, better, 
     state.add(done("judge", passed=passed))
     assert wanted(state, "canary") == passed
     if better is not None:
-        state.add(done("canary", better=better))
+        state.add(done("canary", good=better))
     assert wanted(state, "promote") == expected
     assert wanted(state, "after")
+
+
+def test_worse_is_only_what_chance_does_not_explain():
+    labels = np.array([3])
+
+    def of(right, count):
+        return [Visit("", 0.0, "", 0, 3 if each < right else 4, "") for each in range(count)]
+
+    assert not is_worse(of(97, 100), of(100, 100), labels)
+    assert is_worse(of(80, 100), of(97, 100), labels)
+    assert not is_worse(of(97, 100), of(80, 100), labels)
+    assert not is_worse(of(0, 1), of(5, 5), labels)
 
 
 def test_picture_and_numbers_of_a_turn(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,11 @@ from pydantic import Field
 from digits.active.acquisition import Acquisition
 from digits.contract.label import NAME, Labeller
 from digits.contract.labelling import LabelStore
+from digits.contract.moment import moment
 from digits.data.source import Source
 from digits.errors import ConfigError, DataError, Finding
 from digits.registry.versions import RegisteredName
 from digits.tasks import commands, screen
-from digits.tasks.moment import moment
 from digits.tracking.record import Record
 from digits.tracking.store import Tracking
 
@@ -63,7 +64,7 @@ def select(
         controls: samples of the training split whose labels are known, as a share of ``count``;
             they are queued beside the others to check whoever labels.
         suggestions: whether samples that somebody has suggested a label for come first.
-        since, until: the window of what was served, as ISO 8601 or in seconds since 1970 (UTC).
+        since, until: the window of what was served, see :func:`~digits.contract.moment.moment`.
         limit: the newest samples of the pool that are looked at.
         draws: networks that dropout makes, for an acquisition that needs some.
         labeller: whose labels are withdrawn.
@@ -92,6 +93,7 @@ def select(
         return None
     from digits.tasks.selection import Wanted, run  # what choosing needs, the others do not
 
+    now = time.time()
     wanted = Wanted(
         version=str(version),
         name=registered_name,
@@ -101,8 +103,8 @@ def select(
         count=count,
         controls=controls,
         suggestions=suggestions,
-        since=moment("since", since),
-        until=moment("until", until),
+        since=moment(since, key="since", now=now),
+        until=moment(until, key="until", now=now),
         limit=limit,
         draws=draws,
         traffic_url=traffic_url,

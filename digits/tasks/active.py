@@ -118,6 +118,7 @@ def active(
             picture=record.folder / PICTURE,
             kept=kept.folder,
             run_id=run.id,
+            labelled=record.folder / LABELLED if data.name == "mnist" and copies == 1 else None,
             same=commands.same(record, data.name),
         )
         show(summary.rows(), summary.next_commands(), tables=[summary.table()])

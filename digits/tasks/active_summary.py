@@ -17,7 +17,7 @@ from digits.tasks import commands
 
 @dataclass(frozen=True)
 class ActiveSummary:
-    """What the screen shows."""
+    """What the screen shows; ``labelled`` is what a training can be told to learn from."""
 
     data: str
     curve: Curve
@@ -25,6 +25,7 @@ class ActiveSummary:
     picture: Path
     kept: Path
     run_id: str
+    labelled: Path | None
     same: Sequence[str] = ()
 
     def rows(self) -> list[tuple[str, str]]:
@@ -69,7 +70,15 @@ class ActiveSummary:
     def next_commands(self) -> list[tuple[str, str]]:
         """(command, what it gives); each works as it stands."""
         every = ("task=active", "acquisition=margin,random", "seed=0,1,2", *self.same, "-m")
+        last = self.curve.rounds[-1].labels
+        few = ("experiment=mnist_few_labels", f"data.labelled={self.labelled}")
+        trained = commands.run(*few, f"data.train_size={last}", *self.same)
         return [
             (commands.run(*every), "methods over seeds, in one picture"),
+            *(
+                [(trained, "learn from these labels and the images without")]
+                if self.labelled
+                else []
+            ),
             (commands.run("task=select", *self.same), "choose for real, to be labelled on a page"),
         ]

@@ -32,7 +32,9 @@ def answering(store: FeatureStore, host: str, port: int) -> Iterator[str]:
 
     Raises:
         ConfigError: the address cannot be had.
+        FeatureError: the online store does not answer.
     """
+    store.feast  # noqa: B018 - takes seconds: before the first question, which has less patience
     turn = threading.Lock()  # Feast's connection is one
 
     class Handler(BaseHTTPRequestHandler):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sqlite3
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ def keep_exact() -> None:
     os.environ.setdefault("PGTZ", "UTC")  # read by PostgreSQL's own library
 
 
+@functools.lru_cache(maxsize=8)  # every field of a row has the same two
 def _to_text(time: datetime) -> str:
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).isoformat()
 

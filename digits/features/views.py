@@ -34,6 +34,7 @@ class View:
         fields: name -> (type, what it is).
         online: fields that are kept in the online store.
         packed: further columns of the parts, which only the online store reads.
+        aside: further columns of the parts, which are no features.
     """
 
     name: str
@@ -41,11 +42,12 @@ class View:
     fields: Mapping[str, tuple[pa.DataType, str]]
     online: tuple[str, ...]
     packed: Mapping[str, tuple[pa.DataType, str]]
+    aside: Mapping[str, tuple[pa.DataType, str]]
 
     @property
     def columns(self) -> dict[str, tuple[pa.DataType, str]]:
         """All that a part holds beside sample and times."""
-        return {**self.fields, **self.packed}
+        return {**self.fields, **self.packed, **self.aside}
 
     @property
     def online_name(self) -> str:
@@ -64,8 +66,9 @@ def _view(
     description: str,
     fields: Mapping[str, tuple[pa.DataType, str]],
     packed: Mapping[str, tuple[pa.DataType, str]] | None = None,
+    aside: Mapping[str, tuple[pa.DataType, str]] | None = None,
 ) -> View:
-    return View(name, description, fields, tuple(packed or fields), packed or {})
+    return View(name, description, fields, tuple(packed or fields), packed or {}, aside or {})
 
 
 LABELS = _view(
@@ -74,7 +77,9 @@ LABELS = _view(
     {
         "label": (pa.int32(), "0..9; -1: not a digit; -2: what was said does not count any more"),
         "origin": (pa.string(), "original: came with the data; person: confirmed on the page"),
-        "labeller": (pa.string(), "who confirmed it last; empty for an original label"),
+        "labeller": (pa.string(), "who confirmed it; empty for an original label"),
+    },
+    aside={
         "split": (pa.string(), "train, validation or test of its data; served: of the service"),
     },
 )

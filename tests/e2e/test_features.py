@@ -6,6 +6,7 @@ import json
 import signal
 import time
 import urllib.request
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import numpy as np
@@ -20,6 +21,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600), needs_feast]
 
 QUICK = ["model=tiny", "trainer.max_epochs=1", "features=local"]
 BAD_CONFIGURATION = 2
+TERMINATED = 143
 
 
 def served(program: Program, count: int) -> tuple[Service, list]:
@@ -29,13 +31,16 @@ def served(program: Program, count: int) -> tuple[Service, list]:
     return service, [service.serve(pixels=image.tobytes())[0] for image in images]
 
 
-def follow(program: Program):
-    """Start the push; return the process and the address that it answers at."""
-    running = program.start("task=features", "action=push", "follow=true", "endpoint.port=0")
-    for line in running.stdout:
-        if "Following; " in line:
-            return running, line.split("Following; ")[1].split("/samples/")[0]
-    raise AssertionError("it does not follow")
+@contextmanager
+def following(program: Program):
+    """Start the push; give the process and the address that it answers at."""
+    with program.start("task=features", "action=push", "follow=true", "endpoint.port=0") as running:
+        try:
+            line = next((each for each in running.stdout if "Following; " in each), "")
+            assert line, "it does not follow"
+            yield running, line.split("Following; ")[1].split("/samples/")[0]
+        finally:
+            running.kill()
 
 
 def ask(address: str, sample: str):
@@ -56,19 +61,17 @@ def test_from_data_to_a_model_that_has_learned_what_was_served(program: Program)
     assert brought.returncode == 0, brought.stderr
     assert "1,797, new" in brought.stdout
     service, rows = served(program, 12)
-    running, address = follow(program)
-    second = program("task=features", "action=push")
-    assert second.returncode == 1 and "another task=features action=push" in second.stderr
-    for row in rows:
-        shape = waited(address, row.id, "shape")["shape"]
-        image = np.frombuffer(row.pixels, np.uint8).reshape(1, 28, 28)
-        measured = np.float32([shape[name] for name in SHAPE_NAMES])
-        assert measured.tobytes() == shape_features(image).tobytes()
-    for row in rows[:7]:
-        service.labels.label(service.queue(row), "anna", 3)
-    assert waited(address, rows[6].id, "labels")["labels"]["labeller"] == "anna"
-    running.kill()
-    running.wait()
+    with following(program) as (_, address):
+        second = program("task=features", "action=push")
+        assert second.returncode == 1 and "another task=features action=push" in second.stderr
+        for row in rows:
+            shape = waited(address, row.id, "shape")["shape"]
+            image = np.frombuffer(row.pixels, np.uint8).reshape(1, 28, 28)
+            measured = np.float32([shape[name] for name in SHAPE_NAMES])
+            assert measured.tobytes() == shape_features(image).tobytes()
+        for row in rows[:7]:
+            service.labels.label(service.queue(row), "anna", 3)
+        assert waited(address, rows[6].id, "labels")["labels"]["labeller"] == "anna"
     for row in rows[7:]:
         service.labels.label(service.queue(row), "bert", 4)
     service.close()
@@ -106,7 +109,7 @@ def test_what_cannot_be_is_said(program: Program, typed: list[str], said: str) -
 
 
 def test_a_signal_ends_the_push_at_once(program: Program) -> None:
-    running, _ = follow(program)
-    running.send_signal(signal.SIGTERM)
-    assert running.wait(30) == 143
-    assert "Traceback" not in running.stdout.read()
+    with following(program) as (running, _):
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(60) == TERMINATED
+        assert "Traceback" not in running.stdout.read()

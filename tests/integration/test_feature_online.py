@@ -92,7 +92,6 @@ def test_a_whole_data_set_is_brought_online(store):
         "label": int(data.validation.labels[3]),
         "origin": "original",
         "labeller": "",
-        "split": "validation",
     }
 
 

@@ -66,18 +66,17 @@ def draw_strangest(
 
 
 def draw_history(history: Sequence[Watched], file: Path) -> Path:
-    """Draw the estimated accuracy of every window, and the share that is foreign."""
-    times = [datetime.fromtimestamp(each.last or each.time, UTC) for each in history]
+    """Draw the estimated accuracy of every window, one or more, and the share that is foreign."""
     with themed(LIGHT) as theme:
         figure = new_figure(9, 4.6)
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-        for moment, each in zip(times, history, strict=True):
+        for place, each in enumerate(history):
             if each.accuracy is None or each.low is None or each.high is None:
                 continue
             colour = getattr(theme, COLOURS[each.status])
-            upper.plot([moment, moment], [each.low, each.high], color=colour, linewidth=2)
-            upper.plot(moment, each.accuracy, "o", color=colour, markersize=6)
-            lower.plot(moment, each.foreign_share, "o", color=colour, markersize=6)
+            upper.plot([place, place], [each.low, each.high], color=colour, linewidth=2)
+            upper.plot(place, each.accuracy, "o", color=colour, markersize=6)
+            lower.plot(place, each.foreign_share, "o", color=colour, markersize=6)
         before = [each.before for each in history if each.before is not None]
         if before:
             upper.axhline(before[-1], color=theme.muted, linestyle=":", label="on the reference")
@@ -87,5 +86,12 @@ def draw_history(history: Sequence[Watched], file: Path) -> Path:
         for axes in (upper, lower):
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
             axes.grid(alpha=0.25)
-        lower.tick_params(axis="x", labelrotation=20)
+        named = np.unique(np.linspace(0, len(history) - 1, min(6, len(history))).astype(int))
+        lower.set_xticks(named, [_time(history[place]) for place in named])
+        lower.set_xlim(-0.5, len(history) - 0.5)
         return save(figure, file)
+
+
+def _time(found: Watched) -> str:
+    moment = datetime.fromtimestamp(found.last or found.time, UTC)
+    return f"{moment:%Y-%m-%d}\n{moment:%H:%M:%S}"

@@ -92,11 +92,12 @@ class DriftSummary:
             "chance": None if math.isnan(found.chance) else found.chance,
             "signals": dict(found.shares),
             "foreign_share": found.foreign,
-            "accuracy_before": found.before,
-            "accuracy": None if now is None else now.accuracy,
-            "accuracy_low": None if now is None else now.low,
-            "accuracy_high": None if now is None else now.high,
-            "labels": 0 if now is None else now.labels,
+            "accuracy": {
+                "reference": found.before,
+                "estimate": None if now is None else now.accuracy,
+                "interval": None if now is None else [now.low, now.high],
+                "labels": 0 if now is None else now.labels,
+            },
             "run_id": self.run_id,
         }
 

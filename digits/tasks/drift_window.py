@@ -23,7 +23,7 @@ from digits.tracking.record import Record
 from digits.tracking.run import Run
 
 FOLDER = "drift"
-VERDICT = "verdict.json"
+VERDICT = "drift.json"
 
 
 class Watch:
@@ -71,7 +71,9 @@ class Watch:
             run_id=self.run.id,
             same=commands.same(self.record, commands.FIRST_DATA),
         )
-        write_atomically(self.folder / VERDICT, json.dumps(summary.facts(), indent=2) + "\n")
+        told = json.dumps(summary.facts(), indent=2, allow_nan=False) + "\n"
+        write_atomically(self.record.folder / VERDICT, told)
+        self.run.log_file(self.record.folder / VERDICT)
         numbers = summary.numbers()
         write_atomically(self.record.metrics_file, json.dumps(numbers, indent=2) + "\n")
         self.run.log_folder(self.folder, FOLDER)

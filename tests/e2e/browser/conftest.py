@@ -131,7 +131,9 @@ def visit(browser: Browser) -> Iterator[Open]:
             ),
         )
         page.goto(address + path)
-        page.wait_for_selector("#about:visible, #key-form:visible, #name-form:visible")
+        page.wait_for_selector(
+            "#about:visible, #key-form:visible, #name-form:visible, #now:visible"
+        )
         pages.append(page)
         return page
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from digits.features.views import EMBEDDING, IMAGE, LABELS, PACKED, SHAPE
 Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 SPLITS = ("train", "validation", "test")
 SHOWN = 12  # characters of a digest
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ def ingest(
     parts = store.parts
     with parts.locked():
         is_new = not parts.has(LABELS, part)
+        if is_new and parts.has(IMAGE, part):
+            log.warning("Bringing in %s was stopped half-way; it is done again.", name)
         if is_new:
             parts.write(IMAGE, part, table_of(IMAGE, samples, of_pixels(images), known))
             parts.write(SHAPE, part, table_of(SHAPE, samples, of_shape(images), known))

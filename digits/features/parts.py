@@ -43,12 +43,14 @@ class Parts:
         return self.root / view.name
 
     def create(self) -> None:
-        """Make sure that every view can be read.
+        """Make sure that every view can be read; the caller holds the lock.
 
         Raises:
             FeatureError: a view is there with other columns.
         """
         for view in VIEWS.values():
+            for left_over in self.folder(view).glob(".*.parquet.*"):  # of a killed process
+                left_over.unlink()
             file = self.folder(view) / f"{EMPTY}.parquet"
             if not file.exists():
                 self.write(view, EMPTY, view.schema.empty_table())

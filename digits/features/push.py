@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -42,6 +43,8 @@ from digits.features.views import (
 POSITION = "position.json"
 CHUNK = 1000  # predictions at a time
 TICK = timedelta(microseconds=1)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -137,10 +140,13 @@ class Push:
 
     def _write(self, tables: Mapping[View, pa.Table], name: str) -> None:
         """Write online, then offline; the caller then moves the position."""
+        parts, part = self._store.parts, f"{PUSHED}-{self._key}-{name}"
+        if any(parts.has(view, part) for view in tables):
+            log.warning("The push was stopped half-way; what it had brought in comes again.")
         for view, table in tables.items():
             online.write(self._store, view, table)
         for view, table in tables.items():
-            self._store.parts.write(view, f"{PUSHED}-{self._key}-{name}", table)
+            parts.write(view, part, table)
 
     def _predictions(self, position: Position, rows: Sequence[Prediction]) -> None:
         columns = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import time
 import urllib.request
@@ -76,7 +77,8 @@ def test_from_data_to_a_model_that_has_learned_what_was_served(program: Program)
         service.labels.label(service.queue(row), "bert", 4)
     service.close()
     pushed = program("task=features", "action=push")
-    assert "0 predictions, 5 changes of labels" in pushed.stdout, pushed.stderr
+    changes = re.search(r"0 predictions, (\d+) changes of labels", pushed.stdout)
+    assert changes and int(changes[1]) in range(5, 13), pushed.stderr  # killed, it may come again
     learned = program(*QUICK)
     assert "12 samples added" in learned.stderr + learned.stdout
     (run,) = program.runs()

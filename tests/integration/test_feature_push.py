@@ -152,7 +152,9 @@ def test_a_labelled_image_outlives_its_prediction(store, service):
 
 
 @pytest.mark.parametrize("at", ["write", "_reach"])
-def test_a_killed_push_comes_again_and_nothing_is_there_twice(store, service, monkeypatch, at):
+def test_a_killed_push_comes_again_and_nothing_is_there_twice(
+    store, service, monkeypatch, caplog, at
+):
     rows = service.serve(3)
     service.labels.label(service.queue(rows[0]), "anna", 4)
     push = Push(store, service.traffic, service.labels)
@@ -171,8 +173,10 @@ def test_a_killed_push_comes_again_and_nothing_is_there_twice(store, service, mo
         with pytest.raises(StopIteration):
             push.step()
     assert push.position().prediction == 0
+    caplog.clear()
     more = service.serve(2)
     assert service.push(store) == (5, 1)
+    assert "stopped half-way" in caplog.text
     for view in (PREDICTIONS, IMAGE, SHAPE):
         samples = store.parts.read(view)["sample"].to_pylist()
         assert set(samples) == {row.id for row in rows + more}

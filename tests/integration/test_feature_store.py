@@ -146,7 +146,7 @@ def test_data_that_was_not_brought_in(store, data):
         training_set(store, data)
 
 
-def test_a_killed_ingest_has_brought_nothing_and_comes_again(store, data, monkeypatch):
+def test_a_killed_ingest_has_brought_nothing_and_comes_again(store, data, monkeypatch, caplog):
     whole = store.parts.write
 
     def killed(view, name, table):
@@ -160,8 +160,13 @@ def test_a_killed_ingest_has_brought_nothing_and_comes_again(store, data, monkey
     monkeypatch.undo()
     with pytest.raises(FeatureError, match="is not in the feature store"):
         training_set(store, data)
+    half = store.parts.folder(LABELS) / ".uci.parquet.abcd"  # a part that is being written
+    half.write_bytes(b"half")
     ingest(store, data, moment=START + DAY)
+    assert "stopped half-way" in caplog.text
     assert training_set(store, data).digits.digest == data.digest
+    FeatureStore(root=str(store.root), online=str(store.online)).parts  # noqa: B018 - opens them
+    assert not half.exists()
 
 
 def test_a_view_of_other_columns(store, data, tmp_path):

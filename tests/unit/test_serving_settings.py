@@ -36,6 +36,7 @@ def test_what_hydra_composes_is_the_default_of_a_settings_file_too():
         ("port", 70_000),
         ("workers", 0),
         ("otlp", "nonsense"),
+        ("features", "https://host"),
         ("limits.request_seconds", float("inf")),
         ("limits.request_seconds", 1e300),
         ("limits.rate", 0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from pydantic import Field
 
 from digits.active.acquisition import Acquisition
-from digits.active.comparison import GOALS, PLACES, draw, methods, table
+from digits.active.comparison import GOALS, PLACES, Method, draw, methods, table
 from digits.active.rounds import Curve, Kept
 from digits.active.simulation import Learner, Simulation, repeated
 from digits.contract.files import write_atomically
@@ -82,14 +82,15 @@ def active(
         Accuracy on the test split with ``until`` labels.
 
     Raises:
-        ConfigError: ``until`` is less than ``initial``, or the model suits the method not.
+        ConfigError: ``until`` is less than ``initial``, or the model does not suit the method.
         DataError: the data cannot be read, has no test split, or rounds on disk are damaged.
         ResumeError: another process is at the same curve.
     """
     if until < initial:
         raise ConfigError([Finding("until", f"must be at least initial, {initial}")])
-    data = _pool(source.load(), copies, seed=record.seed)
-    kept = Kept(Path(folder).expanduser() / _protocol(record, data))
+    loaded = source.load()
+    data = _pool(loaded, copies, seed=record.seed)
+    kept = Kept(Path(folder).expanduser() / _protocol(record, loaded))
     method = f"{acquisition.name}-{_digest(_parameters(record, only='acquisition'))}"
     learner = Learner(loaders, classifier, trainer, record.folder, record.seed)
     simulation = Simulation(data, learner, acquisition, per_round, draws, record.seed)
@@ -108,20 +109,9 @@ def active(
         compared = methods([each.until(until) for each in kept.all()])
         draw(compared, record.folder / PICTURE, title=_title(data, per_round))
         table(compared, record.folder / TABLE, places=PLACES)
-        labelled.write(record.folder / LABELLED, pool=data.digest, places=curve.labelled.tolist())
-        _record(record, run, curve)
+        _record(record, run, data, curve)
     if record.job is None:
-        summary = ActiveSummary(
-            data=data.description,
-            curve=curve,
-            compared=compared,
-            picture=record.folder / PICTURE,
-            kept=kept.folder,
-            run_id=run.id,
-            labelled=record.folder / LABELLED if data.name == "mnist" and copies == 1 else None,
-            same=commands.same(record, data.name),
-        )
-        show(summary.rows(), summary.next_commands(), tables=[summary.table()])
+        _show(record, run, data, curve, compared, kept.folder)
     else:
         log.info("Job %d: %s, %s", record.job, _told(curve), record.folder / PICTURE)
     return curve.rounds[-1].accuracy
@@ -201,7 +191,33 @@ def _told(curve: Curve) -> str:
     return f"{curve.acquisition}: {last.accuracy:.2%} with {last.labels} labels"
 
 
-def _record(record: Record, run: Run, curve: Curve) -> None:
+def _show(
+    record: Record,
+    run: Run,
+    data: Digits,
+    curve: Curve,
+    compared: Sequence[Method],
+    folder: Path,
+) -> None:
+    summary = ActiveSummary(
+        data=data.description,
+        curve=curve,
+        compared=compared,
+        picture=record.folder / PICTURE,
+        kept=folder,
+        run_id=run.id,
+        labelled=record.folder / LABELLED if _is_whole_mnist(record, data) else None,
+        same=commands.same(record, data.name),
+    )
+    show(summary.rows(), summary.next_commands(), tables=[summary.table()])
+
+
+def _is_whole_mnist(record: Record, data: Digits) -> bool:
+    """Tell whether ``data.labelled`` takes these labels: it knows no pool of copies."""
+    return data.name == "mnist" and record.parameters.get("copies", 1) == 1
+
+
+def _record(record: Record, run: Run, data: Digits, curve: Curve) -> None:
     """Leave the figures in the run and its folder, and what compares curves in the sweep's too."""
     found = {f"labels/{goal:.0%}".rstrip("%"): curve.labels_to(goal) for goal in GOALS}
     numbers = {name: value for name, value in found.items() if value < float("inf")}
@@ -212,6 +228,7 @@ def _record(record: Record, run: Run, curve: Curve) -> None:
     }
     write_atomically(record.metrics_file, json.dumps(numbers, indent=2) + "\n")
     write_atomically(record.folder / CURVE, curve.model_dump_json(indent=1) + "\n")
+    labelled.write(record.folder / LABELLED, pool=data.digest, places=curve.labelled.tolist())
     run.log_metrics(numbers)
     for name in (PICTURE, TABLE, CURVE, LABELLED):
         run.log_file(record.folder / name)

@@ -33,7 +33,8 @@ FREEDOM = 5  # of Student's distribution of the offsets: one in a while is far o
 POINTS = 241  # offsets that are looked at
 REACH = 6.0  # scales, either way of their mean
 LEAST_SPREAD = 0.5  # of the offsets
-WIDE = 2.0  # deviation of an offset that is believed of one perturbation
+UNKNOWN = 1.5  # times as far others scatter than the perturbations that are known
+WIDE = 2.0  # deviation of an offset of one perturbation that is believed
 DRAWS = 4000  # of the accuracy, for its interval
 PATIENCE = 20.0  # images: a window says little of its digits before
 FLOOR = 0.02  # chance to be labelled of what seems certain, against 0.5 for a toss-up
@@ -126,9 +127,9 @@ class Trust:
         right = np.concatenate([one.right for one in perturbed])
         pooled = _logistic(np.concatenate(each), right, np.concatenate(weights), RIDGE)
         trust = replace(trust, known=known, pooled=pooled)
-        offsets = np.array([trust._offset(one) for one in perturbed])
-        spread = max(float(offsets.std()), LEAST_SPREAD)
-        return replace(trust, offset=float(offsets.mean()), spread=spread)
+        own = np.array([trust._offset(one) for one in perturbed])
+        spread = max(UNKNOWN * own.std(), LEAST_SPREAD)
+        return replace(trust, offset=float(own.mean()), spread=float(spread))
 
     def foreign(self, signals: Signals) -> Numbers:
         """Return how likely each image is none of the reference's kind, in 0..1, ``[N]``."""
@@ -149,12 +150,11 @@ class Trust:
         truth = np.zeros(0, bool) if right is None else np.asarray(right, bool)
         offsets, weights = self._posterior(seen.take(chosen), truth)
         likely = seen.take(np.delete(np.arange(len(signals)), chosen)).likely(offsets)
-        total = likely.sum(1)
         drawn = (random := np.random.default_rng(0)).choice(len(offsets), DRAWS, p=weights)
         noise = np.sqrt((likely * (1 - likely)).sum(1))[drawn] * random.normal(size=DRAWS)
-        sums = np.clip(total[drawn] + noise, 0, likely.shape[1]) + truth.sum()
+        sums = np.clip(likely.sum(1)[drawn] + noise, 0, likely.shape[1]) + truth.sum()
         low, high = np.quantile(sums / len(signals), [0.025, 0.975])
-        expected = (weights @ total + truth.sum()) / len(signals)
+        expected = (weights @ likely.sum(1) + truth.sum()) / len(signals)
         return Estimate(float(expected), float(low), float(high), len(chosen))
 
     def to_label(self, signals: Signals, count: int, *, seed: int = 0) -> NDArray[np.intp]:

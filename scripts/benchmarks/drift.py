@@ -28,8 +28,8 @@ BUDGET = 0.02  # the default of `task=drift`
 #: column -> (share of a window that is corrupted, images of a window)
 CELLS = {"half_50": (0.5, 50), "half_100": (0.5, 100), "tenth_200": (0.1, 200)}
 CLEAN = "clean"
-REPEATS = 25  # of a cell in each split
-CLEAN_REPEATS = 250
+REPEATS = 50  # of a cell in each split
+CLEAN_REPEATS = 500
 ESTIMATED, LABELS = 1000, 50  # images of a window whose accuracy is estimated, and labels of them
 KS_REFERENCE, KS_ALPHA = 1000, 0.05
 VALUES = [
@@ -165,7 +165,7 @@ def table(results: Results) -> list[list[str]]:
 
 def main() -> None:
     """Measure what is missing, then print the table."""
-    options = arguments(__doc__, splits=4)
+    options = arguments(__doc__, splits=2)
     results = Results("drift", VALUES, fresh=options.fresh)
     bench = Bench()
     for split in range(options.splits):

@@ -301,7 +301,7 @@ def test_predictions_without_images(choose, traffic):
 
 
 def test_a_time_that_is_none(choose, served):
-    with pytest.raises(ConfigError, match="since  yesterday is no time"):
+    with pytest.raises(ConfigError, match="since  'yesterday' is no time"):
         choose(since="yesterday")
 
 

@@ -16,7 +16,7 @@ from digits.deployment.local import Local
 from digits.errors import ConfigError, Finding
 from digits.registry.versions import RegisteredName
 from digits.tasks import loop_steps as steps
-from digits.tasks.loop_commands import Commands, data_of
+from digits.tasks.loop_commands import Commands, data_of, typed
 from digits.tasks.loop_plan import Plan
 from digits.tasks.loop_state import State, Step, claimed, digest_of
 from digits.tasks.loop_summary import line, report
@@ -93,9 +93,9 @@ def loop(
                 shared={
                     "data": data_of(record, source.name),
                     "registry": [f"registry.name={registered_name}"],
-                    "traffic": [f"traffic.url='{traffic_url}'"],
-                    "features": [f"features.root='{place / 'features'}'"],
-                    "serving": [f"serving.traffic.url='{traffic_url}'"],
+                    "traffic": [f"traffic.url={typed(traffic_url)}"],
+                    "features": [f"features.root={typed(place / 'features')}"],
+                    "serving": [f"serving.traffic.url={typed(traffic_url)}"],
                 },
                 folder=place / "steps",
                 more=plan.more,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from digits.errors import LoopError
 from digits.tasks.loop_plan import StepName
 from digits.tracking.record import Record
 
+#: text that is a text without quotes in Hydra's grammar too
+PLAIN = re.compile(r"(?!(?:null|true|false|nan|inf)$)[A-Za-z_/][\w./:@+-]*", re.IGNORECASE)
 LAST_LINES = 12  # of what a step has printed, shown where it failed
 BUILT = ("_target_", "data.store.")  # of a group: its option brings them
 
@@ -102,18 +105,20 @@ def data_of(record: Record, name: str) -> list[str]:
         for key, value in record.parameters.items()
         if key.startswith("data.") and value is not None and not any(each in key for each in BUILT)
     }
-    return [f"data={name}", *(f"{key}={_typed(value)}" for key, value in values.items())]
+    return [f"data={name}", *(f"{key}={typed(value)}" for key, value in values.items())]
 
 
 def _part(override: str) -> str:
     return override.split("=", 1)[0].lstrip("+~").split(".")[0]
 
 
-def _typed(value: Any) -> str:
+def typed(value: Any) -> str:
     """Return a value in Hydra's grammar."""
     if value is None:
         return "null"
     if isinstance(value, bool | int | float):
         return str(value).lower()
+    if PLAIN.fullmatch(str(value)):
+        return str(value)
     escaped = str(value).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"

@@ -17,7 +17,7 @@ from digits.errors import DriftError, LoopError, RegistryError, RejectedError
 from digits.promotion import champion
 from digits.registry.versions import CHALLENGER
 from digits.tasks.invocation import answering
-from digits.tasks.loop_commands import Commands, metrics_of
+from digits.tasks.loop_commands import Commands, metrics_of, typed
 from digits.tasks.loop_labellers import ask_oracle, wait_for_people
 from digits.tasks.loop_plan import Plan
 from digits.tasks.loop_state import State
@@ -28,7 +28,7 @@ from serving.settings import api_keys
 Facts = Mapping[str, Any]
 REJECTED = RejectedError.exit_code
 DRIFT = DriftError.exit_code
-VERDICT = "drift/verdict.json"
+VERDICT = "drift.json"
 
 WATCH_SECONDS = 0.5
 SWAP_SECONDS = 30.0
@@ -120,7 +120,7 @@ def serve(turn: Turn) -> Facts:
         "serve",
         "deploy",
         "action=apply",
-        f"deployment.folder='{turn.service.folder}'",
+        f"deployment.folder={typed(turn.service.folder)}",
         f"watch_seconds={WATCH_SECONDS}",
         "serving.port=0",
         "serving.challenger.mode=canary",

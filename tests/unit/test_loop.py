@@ -14,7 +14,7 @@ from digits.contract.traffic import TrafficStore
 from digits.errors import LoopError
 from digits.evaluation.corruptions import CORRUPTIONS
 from digits.tasks.loop import STEPS
-from digits.tasks.loop_commands import data_of
+from digits.tasks.loop_commands import data_of, typed
 from digits.tasks.loop_figure import facts_of, timeline
 from digits.tasks.loop_plan import Shift
 from digits.tasks.loop_state import State, Step, claimed, digest_of
@@ -113,6 +113,18 @@ def test_data_is_passed_on_as_it_was_typed(tmp_path):
         "data.root='/a folder/it\\'s'",
         "data.validation_size=5000",
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (None, "null"), (True, "true"), (0.5, "0.5"), ("/a/b-1", "/a/b-1"), ("12", "'12'"),
+        ("True", "'True'"), ("a b", "'a b'"), ("${x}", "'${x}'"), ("", "''"),
+        ("sqlite:////a.db", "sqlite:////a.db"),
+    ],
+)  # fmt: skip
+def test_values_are_written_in_the_grammar_of_overrides(value, written):
+    assert typed(value) == written
 
 
 def prediction(key, digit):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from digits.contract.preprocessing import Preprocessing
-from digits.data.types import CLASSES, Augment
+from digits.data.types import Augment
 from digits.errors import DataError
 from digits.models.inference import Inference
 from digits.models.objective import Classify, Supervised
@@ -28,8 +28,8 @@ class SemiSupervised(Supervised):
     and confidence"): an image that is hardly changed gets an answer; where that is confident, the
     network has to give the same one for the image changed a lot. The answers come from the average
     of the network's last weights (Tarvainen and Valpola 2017, "Mean teachers are better role
-    models"), and are corrected towards all digits being equally frequent (Berthelot et al. 2020,
-    "ReMixMatch", section 3.1).
+    models"). They are not corrected towards all digits being equally frequent, as some do: there
+    are more ones than fives, and some ones would be taught to be sevens.
 
     Args:
         weak: the small change.
@@ -61,7 +61,6 @@ class SemiSupervised(Supervised):
         self.decay = decay
         self.warmup = warmup
         self._steps = 0
-        self._frequencies = torch.full((CLASSES,), 1 / CLASSES)
         self._average: dict[str, Tensor] = {}
 
     def begin(self, network: nn.Module, unlabelled: NDArray[np.uint8]) -> None:
@@ -87,14 +86,12 @@ class SemiSupervised(Supervised):
         """See :class:`Objective`."""
         return {
             "steps": self._steps,
-            "frequencies": self._frequencies,
             "teacher": self._teacher.network.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See :class:`Objective`."""
         self._steps = state["steps"]
-        self._frequencies = state["frequencies"]
         self._average = state["teacher"]
 
     def __call__(self, classify: Classify, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -147,8 +144,5 @@ class SemiSupervised(Supervised):
     @torch.no_grad()
     def _taught(self, weak: Tensor) -> tuple[Tensor, Tensor]:
         """Return the teacher's answers int64 ``[U]`` and whether each counts, float ``[U]``."""
-        answers = self._teacher(weak).float().softmax(1)
-        self._frequencies = self._frequencies.to(answers.device).lerp(answers.mean(0), 0.02)
-        even = answers / self._frequencies
-        confidence, targets = (even / even.sum(1, keepdim=True)).max(1)
+        confidence, targets = self._teacher(weak).float().softmax(1).max(1)
         return targets, (confidence >= self.threshold).float()

@@ -68,19 +68,6 @@ def test_only_confident_answers_count():
     assert counts.tolist() == [1, 0]
 
 
-def test_digits_that_the_teacher_names_too_often_are_named_less():
-    made = objective(threshold=0.0)
-    close = np.zeros(10)
-    close[4], close[7] = 60, 56  # nearly as likely as each other
-    often = np.zeros(10)
-    often[4] = 255
-    made.begin(Fixed(), told([close]))
-    for _ in range(200):
-        made._taught(torch.from_numpy(told([often] * 8 + [close])).float())
-    targets, _ = made._taught(torch.from_numpy(told([close])).float())
-    assert targets.tolist() == [7]
-
-
 def test_the_teacher_is_the_average_of_the_network():
     network = Cnn([4], depth=1)
     made = objective(decay=0.5)

@@ -185,8 +185,8 @@ def _drift(turn: Turn, place: str, last: int) -> Facts:
         allowed=(0, DRIFT),
     )
     told = json.loads((folder / VERDICT).read_text(encoding="utf-8"))
-    interval = [told["accuracy_low"], told["accuracy_high"]]
-    return {"drift": code == DRIFT, "estimate": told["accuracy"], "interval": interval}
+    now = told["accuracy"]
+    return {"drift": code == DRIFT, "estimate": now["estimate"], "interval": now["interval"]}
 
 
 def select(turn: Turn) -> Facts:

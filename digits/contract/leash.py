@@ -8,6 +8,7 @@ import sys
 import threading
 
 SWITCH = "--supervised"
+VARIABLE = "DIGITS_SUPERVISED"  # the same, for a command that has no such switch
 
 
 def end_with_parent() -> None:
@@ -16,6 +17,12 @@ def end_with_parent() -> None:
     The kernel closes that end whichever way the parent goes.
     """
     threading.Thread(target=_wait, args=(sys.stdin.fileno(),), daemon=True, name="leash").start()
+
+
+def heed_variable() -> None:
+    """Do so if the environment says so; processes that this one starts are not told."""
+    if os.environ.pop(VARIABLE, None):
+        end_with_parent()
 
 
 def _wait(descriptor: int) -> None:

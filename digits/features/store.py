@@ -51,7 +51,10 @@ class FeatureStore:
         repeat: Annotated[int, Field(ge=1, le=1000)] = 1,
     ) -> None:
         self.root = Path(root).expanduser().absolute()
-        self.online = Address(online)
+        try:
+            self.online = Address(online)
+        except ValueError as error:
+            raise ValueError(f"online: {error}") from None
         self.as_of = None if as_of is None else _time(as_of)
         self.repeat = repeat
 

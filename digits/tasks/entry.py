@@ -16,6 +16,7 @@ from omegaconf import DictConfig, ListConfig
 from digits.config import canonical
 from digits.config.check import check
 from digits.config.instantiate import instantiate
+from digits.contract import leash
 from digits.contract.files import write_atomically
 from digits.errors import ConfigError, DigitsError, Finding
 from digits.tasks import best, resume
@@ -38,6 +39,7 @@ def run(config: DictConfig) -> float | None:
     job. ``HYDRA_FULL_ERROR=1`` shows the stack trace instead.
     """
     heed_sigterm()
+    leash.heed_variable()
     try:
         return _run(config)
     except (DigitsError, OSError) as error:

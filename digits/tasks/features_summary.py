@@ -13,6 +13,7 @@ from digits.features.parts import newest
 from digits.features.store import FeatureStore
 from digits.features.views import KNOWN, LABELS, SAMPLE, VIEWS, WRITTEN, View
 from digits.tasks import commands, screen
+from digits.tasks.select import typed
 from digits.tracking.record import Record
 
 Rows = list[tuple[str, str]]
@@ -46,15 +47,23 @@ def show(record: Record, store: FeatureStore, rows: Rows, action: str) -> None:
     for view in VIEWS.values():
         table.add_row(view.name, *_held(store, view))
     where = [("feature store", str(store.root)), ("online", str(store.online))]
-    same = commands.same(record, commands.FIRST_DATA)
-    following = [
-        (commands.run("features=local", *same), "learn from it, as known now"),
-        (commands.run("task=features", "action=push", *same), "bring in what was served, labelled"),
-        (commands.run("task=features", "action=materialize", *same), "bring all of it online"),
-    ]
+    following = _next(record)
     if action in ("push", "materialize"):
         del following[1 if action == "push" else 2]
     screen.show([*rows, *where, *_labels(store)], following, tables=[table])
+
+
+def _next(record: Record) -> list[tuple[str, str]]:
+    """Return what to type next, of the same stores."""
+    same, chosen = commands.same(record, commands.FIRST_DATA), typed(record, ("features",))
+    here = [*chosen, *typed(record, ("traffic",)), *same]
+    if not any(text.startswith("features=") for text in chosen):
+        chosen = ["features=local", *chosen]
+    return [
+        (commands.run(*chosen, *same), "learn from it, as known now"),
+        (commands.run("task=features", "action=push", *here), "bring in what was served, labelled"),
+        (commands.run("task=features", "action=materialize", *here), "bring all of it online"),
+    ]
 
 
 def _held(store: FeatureStore, view: View) -> tuple[str, str, str, str]:

@@ -8,16 +8,19 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from digits.config.resolvers import PROJECT
+from digits.contract import leash
 from digits.errors import LoopError
 from digits.tasks.loop_plan import StepName
 from digits.tracking.record import Record
 
 #: text that is a text without quotes in Hydra's grammar too
 PLAIN = re.compile(r"(?!(?:null|true|false|nan|inf)$)[A-Za-z_/][\w./:@+-]*", re.IGNORECASE)
+END_SECONDS = 20.0  # for a step to close what it has open
 LAST_LINES = 12  # of what a step has printed, shown where it failed
 BUILT = ("_target_", "data.store.")  # of a group: its option brings them
 
@@ -76,20 +79,35 @@ class Commands:
         shared = [each for part in needs for each in self._shared[part]]
         line = [f"task={task}", *self._always, *shared, *overrides, *self._more.get(step, ())]
         log = folder / "output.txt"
-        with log.open("w", encoding="utf-8") as stream:
-            done = subprocess.run(
-                [sys.executable, str(PROJECT / "run.py"), *line, f"hydra.run.dir={folder}"],
-                check=False,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                cwd=PROJECT,
-                env={**os.environ, "COLUMNS": "200"},
-            )
-        if done.returncode not in allowed:
+        code = _run([*line, f"hydra.run.dir={folder}"], log)
+        if code not in allowed:
             told = "\n".join(log.read_text(errors="replace").splitlines()[-LAST_LINES:])
-            raise LoopError(f"The step {step} failed (exit code {done.returncode}):\n{told}")
-        return done.returncode, folder
+            raise LoopError(f"The step {step} failed (exit code {code}):\n{told}")
+        return code, folder
+
+
+def _run(line: Sequence[str], log: Path) -> int:
+    """Run a command that ends with this process, even where that is killed."""
+    with (
+        log.open("w", encoding="utf-8") as stream,
+        subprocess.Popen(
+            [sys.executable, str(PROJECT / "run.py"), *line],
+            stdin=subprocess.PIPE,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            cwd=PROJECT,
+            env={**os.environ, leash.VARIABLE: "1", "COLUMNS": "200"},
+        ) as process,
+    ):
+        try:
+            return process.wait()
+        except BaseException:
+            assert process.stdin is not None
+            process.stdin.close()  # SIGTERM: it closes what it has open
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(END_SECONDS)
+            process.kill()
+            raise
 
 
 def metrics_of(folder: Path) -> dict[str, Any]:

@@ -16,8 +16,8 @@ ORACLE = "oracle"
 LOOK_SECONDS = 1.0
 
 
-def ask_oracle(store: LabelStore, address: str, truth: Mapping[str, int]) -> int:
-    """Have the oracle answer the queue as the page does; return how many labels count.
+def ask_oracle(store: LabelStore, address: str, truth: Mapping[str, int]) -> None:
+    """Have the oracle answer the queue as the page does.
 
     Args:
         store: holds the queue.
@@ -32,7 +32,6 @@ def ask_oracle(store: LabelStore, address: str, truth: Mapping[str, int]) -> int
             desk = _say(address, "skip", number=number)
         else:
             desk = _say(address, "label", number=number, label=known)
-    return store.progress().labelled
 
 
 def _say(address: str, act: str, **facts: int) -> dict[str, Any]:
@@ -40,17 +39,19 @@ def _say(address: str, act: str, **facts: int) -> dict[str, Any]:
     return ask(f"{address}/v1/labelling/{act}", body, kind="application/json")
 
 
-def wait_for_people(store: LabelStore, address: str) -> int:
-    """Wait until every sample is labelled at ``address/label``; return how many labels count."""
-    queued = store.progress().queued
-    screen.standard_output().print(f"Label {queued} samples at {address}/label")
-    done = 0
-    with progress(queued) as step:
-        while True:
-            found = store.progress()
-            for _ in range(found.labelled + found.disputed - done):
-                step("labelling")
-            done = found.labelled + found.disputed
-            if done >= queued:
-                return found.labelled
+def wait_for_people(store: LabelStore, address: str) -> None:
+    """Wait until every sample is labelled at ``address/label``."""
+    left = _left(store)
+    screen.standard_output().print(f"Label {left} samples at {address}/label")
+    with progress(left) as step:
+        while left:
             time.sleep(LOOK_SECONDS)
+            now = _left(store)
+            for _ in range(left - now):
+                step("labelling")
+            left = now
+
+
+def _left(store: LabelStore) -> int:
+    found = store.progress()
+    return found.queued - found.labelled - found.disputed

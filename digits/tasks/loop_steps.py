@@ -88,9 +88,12 @@ class Turn:
         return list(visits(self.store, self.visitors_name))
 
     def labelled(self) -> set[int]:
-        """Return which digits have been labelled: they are no test of what was learned."""
+        """Return which digits were labelled, in this turn or before it.
+
+        They are no test of what was learned.
+        """
         known = {each.sample for each in self.labels.confirmed()}
-        return {each.index for each in self.visits() if each.id in known}
+        return {each.index for each in visits(self.store, None) if each.id in known}
 
 
 def crown(turn: Turn) -> Facts:
@@ -191,27 +194,30 @@ def _drift(turn: Turn, place: str, last: int) -> Facts:
 
 def select(turn: Turn) -> Facts:
     """Choose what is worth a label, of what came since the corruption set in."""
-    began = min(each.time for each in turn.visits() if each.phase.startswith(UNDER))
-    turn.commands(
-        "select",
-        "select",
-        f"count={turn.plan.labels}",
-        f"since={began}",
-        *(["controls=0"] if turn.plan.labelled_by == "oracle" else []),
-        needs=("data", "registry", "traffic"),
-    )
-    return {"queued": turn.labels.progress().queued}
+    under = [each for each in turn.visits() if each.phase.startswith(UNDER)]
+    mine = {each.id for each in under}
+    if not mine & turn.labels.samples():  # else they were queued before a kill, all at once
+        turn.commands(
+            "select",
+            "select",
+            f"count={turn.plan.labels}",
+            f"since={min(each.time for each in under)}",
+            *(["controls=0"] if turn.plan.labelled_by == "oracle" else []),
+            needs=("data", "registry", "traffic"),
+        )
+    return {"queued": len(mine & turn.labels.samples())}
 
 
 def label(turn: Turn) -> Facts:
     """Have the queue labelled through the service, by the oracle or by people on the page."""
     address = turn.service.state().address
+    truth = {each.id: int(turn.digits.labels[each.index]) for each in turn.visits()}
     if turn.plan.labelled_by == "page":
-        labelled = wait_for_people(turn.labels, address)
+        wait_for_people(turn.labels, address)
     else:
-        truth = {each.id: int(turn.digits.labels[each.index]) for each in turn.visits()}
-        labelled = ask_oracle(turn.labels, address, truth)
-    return {"labels": labelled, "by": turn.plan.labelled_by}
+        ask_oracle(turn.labels, address, truth)
+    spent = sum(each.sample in truth for each in turn.labels.confirmed())
+    return {"labels": spent, "by": turn.plan.labelled_by}
 
 
 def push(turn: Turn) -> Facts:
@@ -272,12 +278,15 @@ def after(turn: Turn) -> Facts:
     facts = visit(turn, AFTER, turn.plan.requests, shifted=True)
     if not turn.state.has("promote"):
         return {**facts, "outcome": "kept"}
+    new = turn.state.facts("promote")["version"]
     then = [each for each in turn.visits() if each.phase.startswith(UNDER)]
-    now = [each for each in turn.visits() if each.phase == AFTER]
+    now = [each for each in turn.visits() if each.phase == AFTER and each.version == new]
     if is_worse(now, then, turn.digits.labels):
-        turn.commands("rollback", "promote", "action=rollback", needs=("registry",))
+        if new == f"{turn.name}/{_champion(turn)}":  # else it was taken back before a kill
+            turn.commands("rollback", "promote", "action=rollback", needs=("registry",))
         return {**facts, "outcome": "rolled back"}
-    return {**facts, **_drift(turn, AFTER, turn.plan.requests), "outcome": "recovered"}
+    outcome = "recovered" if is_worse(then, now, turn.digits.labels) else "no better"
+    return {**facts, **_drift(turn, AFTER, turn.plan.requests), "outcome": outcome}
 
 
 def wanted(state: State, name: str) -> bool:

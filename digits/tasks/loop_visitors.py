@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from digits.errors import LoopError
 from digits.evaluation.corruptions import corrupt
 
 KEY = "X-Digits-Key"
+MARK = re.compile(r"(loop-[0-9a-f]+)\.([a-z]+\d*)\.(\d{1,9})")  # turn, phase, index
 CHANCE = 0.05
 SECONDS = 10.0  # until an answer, or until what was answered is in the store
 LOOK_SECONDS = 0.05
@@ -148,18 +150,24 @@ def _order(count: int, phase: str, seed: int) -> NDArray[np.intp]:
     return np.random.default_rng(entropy).permutation(count)
 
 
-def visits(store: TrafficStore, name: str, *, after: int = 0) -> Iterator[Visit]:
-    """Give what the store holds of a loop's visitors, in the order in which it was written."""
+def visits(store: TrafficStore, name: str | None, *, after: int = 0) -> Iterator[Visit]:
+    """Give what the store holds of a turn's visitors, in the order in which it was written.
+
+    Args:
+        store: of the traffic.
+        name: of the turn; None: every turn.
+        after: number of the last row known.
+    """
     for rows in store.read(after=after, pixels=False):
         yield from filter(None, (_visit(row, name) for row in rows))
 
 
-def _visit(row: Stored, name: str) -> Visit | None:
+def _visit(row: Stored, name: str | None) -> Visit | None:
     made = row.prediction
-    parts = (made.key or "").split(".")
-    if len(parts) != 3 or parts[0] != name:
+    mark = MARK.fullmatch(made.key or "")
+    if mark is None or name not in (None, mark[1]):
         return None
-    return Visit(made.id, made.time, parts[1], int(parts[2]), made.digit, made.version)
+    return Visit(made.id, made.time, mark[2], int(mark[3]), made.digit, made.version)
 
 
 def wait_for(store: TrafficStore, name: str, phase: str, count: int) -> list[Visit]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,38 @@ def shown(text: str) -> dict[str, str]:
     """Read the rows of the last screen."""
     rows = [line.split(None, 1) for line in text.splitlines() if line and not line[0].isspace()]
     return {row[0]: row[1].strip() for row in rows if len(row) == 2}
+
+
+def children_of(number: int) -> list[int]:
+    """Numbers of the processes that this one has started."""
+    listed = Path(f"/proc/{number}/task/{number}/children").read_text()
+    return [int(each) for each in listed.split()]
+
+
+def is_alive(number: int) -> bool:
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def until(condition: Callable[[], object], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_step_of_a_killed_loop_ends_too(program: Program) -> None:
+    process = program.start("task=loop", 'loop.more.train_first=["trainer.max_epochs=500"]')
+    begun = program.folder / "outputs" / "loop" / "steps" / "train_first" / "run.json"
+    until(begun.exists)
+    (step,) = children_of(process.pid)
+    process.kill()
+    process.communicate()
+    until(lambda: not is_alive(step), 30)
+    (run,) = [run for run in program.runs() if run.data.tags["digits.task"] == "train"]
+    assert run.info.status == "KILLED"
 
 
 def test_killed_loop_goes_on_and_recovers_without_a_failed_request(program: Program) -> None:

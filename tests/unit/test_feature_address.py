@@ -6,6 +6,7 @@ import pytest
 
 from digits.errors import FeatureError
 from digits.features.address import Address
+from digits.features.store import FeatureStore
 
 
 def test_sqlite():
@@ -61,3 +62,8 @@ def test_a_fault_of_a_server_is_one_line_and_ours_goes_through():
         raise ConnectionRefusedError("gone\nfor long")
     with pytest.raises(ZeroDivisionError), address.explained():
         raise ZeroDivisionError
+
+
+def test_address_that_is_none_is_told_by_the_name_of_its_key(tmp_path):
+    with pytest.raises(ValueError, match=r"^online: must be sqlite"):
+        FeatureStore(root=str(tmp_path), online="mysql://host/digits")

@@ -153,6 +153,13 @@ def test_visits_are_found_by_their_marks_alone(tmp_path):
     assert list(visits(store, NAME, after=10)) == []
 
 
+def test_visits_of_every_turn_are_known(tmp_path):
+    store = TrafficStore(f"sqlite:///{tmp_path}/traffic.db")
+    keys = [f"{NAME}.before.1", "loop-2.before.0", "a.b.c", "a.b.3", "loop-1.before.9999999999"]
+    store.write([prediction(key, 7) for key in keys])
+    assert [each.index for each in visits(store, None)] == [1, 0]
+
+
 @pytest.mark.parametrize(
     ("passed", "better", "expected"),
     [(True, True, True), (True, False, False), (False, None, False)],

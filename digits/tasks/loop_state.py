@@ -116,7 +116,11 @@ class State:
 
 def digest_of(record: Record) -> str:
     """Return the digest of what decides how a turn is played."""
-    decides = {key: value for key, value in record.parameters.items() if key not in ASIDE}
+    decides = {
+        key: value
+        for key, value in record.parameters.items()
+        if key.removeprefix("task.") not in ASIDE  # the task repeats them
+    }
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 

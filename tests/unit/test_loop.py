@@ -72,8 +72,9 @@ def test_damaged_state_is_named(content, tmp_path):
 
 
 def test_what_does_not_change_the_turn_may_be_typed_otherwise(tmp_path):
-    one = record(tmp_path, fresh=False, keep_service=False, **{"loop.window": 10})
-    other = dataclasses.replace(one, parameters={**one.parameters, "fresh": True})
+    same = {"fresh": False, "task.fresh": False, "task.keep_service": False}
+    one = record(tmp_path, **same, **{"loop.window": 10})
+    other = record(tmp_path, **dict.fromkeys(same, True), **{"loop.window": 10})
     assert digest_of(one) == digest_of(other)
     another = dataclasses.replace(one, parameters={**one.parameters, "loop.window": 11})
     assert digest_of(one) != digest_of(another)

@@ -60,6 +60,7 @@ class Progress(BaseModel):
     queued: Count
     labelled: Count
     disputed: Annotated[Count, Field(description="labellers disagree, so that no label counts")]
+    skipped: Annotated[Count, Field(description="somebody has skipped it, nobody has labelled it")]
 
 
 class Desk(BaseModel):

@@ -124,11 +124,13 @@ class Progress(NamedTuple):
         queued: samples, all of them.
         labelled: those for which a label counts.
         disputed: those whose labellers disagree, so that none counts.
+        skipped: those that somebody has skipped and nobody has labelled.
     """
 
     queued: int
     labelled: int
     disputed: int
+    skipped: int = 0
 
 
 class Labeller(NamedTuple):

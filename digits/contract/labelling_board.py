@@ -135,7 +135,9 @@ class Board:
         """Return how far the queue is labelled."""
         samples = [item for item in self._order if item.control is None]
         labelled = sum(item.verdict is not None for item in samples)
-        return Progress(len(samples), labelled, sum(item.is_disputed for item in samples))
+        disputed = sum(item.is_disputed for item in samples)
+        skipped = sum(bool(item.skips) and not item.votes for item in samples)
+        return Progress(len(samples), labelled, disputed, skipped)
 
     def labellers(self) -> list[Labeller]:
         """Return everybody who has ever answered, by name."""

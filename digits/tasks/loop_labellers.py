@@ -40,18 +40,18 @@ def _say(address: str, act: str, **facts: int) -> dict[str, Any]:
 
 
 def wait_for_people(store: LabelStore, address: str) -> None:
-    """Wait until every sample is labelled at ``address/label``."""
+    """Wait until every sample is labelled or skipped at ``address/label``."""
     left = _left(store)
     screen.standard_output().print(f"Label {left} samples at {address}/label")
     with progress(left) as step:
         while left:
             time.sleep(LOOK_SECONDS)
             now = _left(store)
-            for _ in range(left - now):
+            for _ in range(left - now):  # none where a label was taken back
                 step("labelling")
             left = now
 
 
 def _left(store: LabelStore) -> int:
     found = store.progress()
-    return found.queued - found.labelled - found.disputed
+    return found.queued - found.labelled - found.disputed - found.skipped

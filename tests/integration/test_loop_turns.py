@@ -8,6 +8,7 @@ import pytest
 from digits.contract.labelling import LabelStore
 from digits.contract.traffic import TrafficStore
 from digits.tasks import loop_steps
+from digits.tasks.loop_labellers import wait_for_people
 from digits.tasks.loop_plan import Plan
 from digits.tasks.loop_state import State
 from digits.tasks.loop_steps import Turn
@@ -56,3 +57,11 @@ def test_what_was_queued_before_a_kill_is_not_queued_again(turn):
     sample = sent(turn, f"{turn.visitors_name}.under1.7")
     turn.labels.enqueue([queued(sample=sample), queued()])
     assert loop_steps.select(turn) == {"queued": 1}
+
+
+def test_people_may_skip_what_they_cannot_tell(turn):
+    samples = [queued(), queued()]
+    turn.labels.enqueue(samples)
+    turn.labels.label(samples[0].sample, "ada", 3)
+    turn.labels.skip(samples[1].sample, "ada")
+    wait_for_people(turn.labels, "http://127.0.0.1:1")  # comes back

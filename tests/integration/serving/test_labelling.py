@@ -48,7 +48,7 @@ def test_one_sample_after_the_other_is_labelled_skipped_and_taken_back(labelling
     assert base64.b64decode(sample["pixels"]) == rows[0].pixels
     assert sample["probabilities"] == [0, 0.125, 0, 0.75, 0, 0, 0, 0, 0, 0.125]
     assert (sample["digit"], sample["confidence"], sample["suggestion"]) == (3, 0.75, 4)
-    assert desk["progress"] == {"queued": 3, "labelled": 0, "disputed": 0}
+    assert desk["progress"] == {"queued": 3, "labelled": 0, "disputed": 0, "skipped": 0}
     assert ask("next") == desk
     after = ask("label", number=sample["number"], label=8)
     assert store.find(rows[0].sample).label == 8  # committed before it was answered

@@ -72,6 +72,7 @@ class DirectProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request; the one before has its answer first."""
         self._take_turn()
+        self._idle_since = None  # the answer before may have just begun it
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:

@@ -25,6 +25,7 @@ class BoundedProtocol(DirectProtocol):
         super().connection_made(transport)
         self._in_head = True
         self._head = 0
+        self._has_ended = False
         self._timer: asyncio.TimerHandle | None = None
         self._end: asyncio.TimerHandle | None = None
         if len(self.connections) > self.limits.connections:
@@ -40,11 +41,13 @@ class BoundedProtocol(DirectProtocol):
 
     def data_received(self, data: bytes) -> None:
         """See :class:`asyncio.Protocol`."""
+        self._has_ended = False
         super().data_received(data)
         if self.transport.is_closing():
             return
         if self._in_head:
-            self._head += len(data)
+            if not self._has_ended:  # otherwise most of the bytes may be another request's
+                self._head += len(data)
             if self._head > HEAD_BYTES:
                 self._refuse(TOO_LARGE)
                 return
@@ -70,6 +73,11 @@ class BoundedProtocol(DirectProtocol):
         self._in_head = False
         self._stop_waiting()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """See that a request has ended in the bytes at hand."""
+        self._has_ended = True
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Go on to the next request, or see that the connection ends."""

@@ -40,7 +40,9 @@ def test_a_prediction_is_found_with_the_label_that_counts(bundle, service, digit
         assert (label["label"], label["labeller"]) == (7, "anna")
 
 
-@pytest.mark.parametrize("sample", ["0192f7a4b3c07d2e8a1b2c3d4e5f6071", "mnist/3fa9/train/7", "%20"])
+@pytest.mark.parametrize(
+    "sample", ["0192f7a4b3c07d2e8a1b2c3d4e5f6071", "mnist/3fa9/train/7", "%20"]
+)
 def test_of_an_unknown_sample_nothing_is_known(bundle, service, sample):
     with running(settings(bundle, service)) as client:
         refused = client.get(f"/v1/samples/{sample}")

@@ -28,6 +28,8 @@ def of_file(path: Path, preprocess: Preprocessing) -> Window:
     Raises:
         DataError: it is missing, damaged, or of another kind.
     """
+    if not path.exists():
+        raise DataError(f"file: {path} is missing")
     if path.is_dir():
         images, labels = _folder(path, preprocess)
     elif path.suffix == ".npz":

@@ -116,6 +116,8 @@ def loop(
             finally:
                 if not keep_service and turn.service.destroy():
                     log.info("The service has been ended.")
+                if not state.has("after"):
+                    log.info("Stopped after %s; the same command goes on.", state.last())
             return report(turn, record, run)
 
 

@@ -294,4 +294,6 @@ def test_files_of_every_kind_are_windows(tmp_path, scans):
     with pytest.raises(DataError, match="images are uint8"):
         of_file(Path(stored(images[:, :20], tmp_path / "small.npz")), Preprocessing())
     with pytest.raises(DataError, match="cannot be read"):
-        of_file(Path(stored(images, tmp_path / "x.npz")).with_name("none.npz"), Preprocessing())
+        of_file(file.rename(tmp_path / "none.npz"), Preprocessing())
+    with pytest.raises(DataError, match=r"^file: .*absent is missing$"):
+        of_file(tmp_path / "absent", Preprocessing())

@@ -22,8 +22,6 @@ LOOP = [
     "loop.window=100",
     "loop.labels=60",
     "loop.canary=100",
-    'loop.more.train_first=["model=tiny","trainer.max_epochs=8"]',
-    'loop.more.retrain=["model=tiny","trainer.max_epochs=8"]',
 ]
 
 

@@ -134,6 +134,9 @@ def claimed(folder: Path, traffic_url: str) -> Iterator[None]:
         LoopError: another loop is at work there.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    kind, _, place = traffic_url.partition(":///")
+    if kind == "sqlite":  # however its path is written
+        traffic_url = str(Path(place).expanduser().resolve())
     store = hashlib.sha256(traffic_url.encode()).hexdigest()[:16]
     places = {
         f"folder: another loop is at work in {folder}": folder / LOCK,

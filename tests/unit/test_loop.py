@@ -90,7 +90,7 @@ def test_two_loops_in_one_folder_or_on_one_store_are_refused(tmp_path):
             pass
         with (
             pytest.raises(LoopError, match=r"^traffic.url: another loop"),
-            claimed(tmp_path / "two", url),
+            claimed(tmp_path / "two", f"sqlite:///{tmp_path}/x/../traffic.db"),
         ):
             pass
     with claimed(tmp_path / "one", url):

@@ -15,7 +15,7 @@ NOW = 1700003600.0
     [
         (None, None),
         (1700000000, 1700000000),
-        (0.5, 0.5),
+        (1700000000.5, 1700000000.5),
         ("2023-11-14", 1699920000),
         ("2023-11-14T22:13:20", 1700000000),
         ("2023-11-14 22:13:20", 1700000000),
@@ -30,7 +30,22 @@ def test_a_day_a_moment_seconds_or_an_age(typed, seconds):
     assert moment(typed, key="since", now=NOW) == seconds
 
 
-@pytest.mark.parametrize("typed", ["yesterday", "", "2023-13-01", "12:00", "3 weeks", "-1h"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "yesterday",
+        "",
+        "2023-13-01",
+        "12:00",
+        "3 weeks",
+        "-1h",
+        20260131,
+        True,
+        float("nan"),
+        1e300,
+        "9999999999999d",
+    ],
+)
 def test_what_is_no_time_is_refused_with_its_key(typed):
     with pytest.raises(ConfigError, match=r"until  .*is no time: write 2026-01-31"):
         moment(typed, key="until", now=NOW)

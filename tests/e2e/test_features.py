@@ -91,7 +91,7 @@ def test_from_data_to_a_model_that_has_learned_what_was_served(program: Program)
     told = program("task=lineage", f"of={run.info.run_id}", "json=true").stdout
     assert f'"feature_service": "digits-{run.info.run_id}"' in told
     shown = program("task=features", "action=materialize").stdout
-    assert "12 person, 1,797 original" in shown
+    assert "1,797 original, 12 person" in shown
 
 
 @pytest.mark.parametrize(

@@ -94,5 +94,5 @@ def test_killed_loop_goes_on_and_recovers_without_a_failed_request(program: Prog
     command = next(line for line in done.stdout.splitlines() if "task=lineage" in line)
     lineage = program.type(command.partition("#")[0].strip())
     assert lineage.returncode == 0, lineage.stderr
-    for expected in ("prediction", "deployment", "loop version 2", "data"):
+    for expected in ("prediction", "deployment", "model version loop 2", "data"):
         assert expected in lineage.stdout

@@ -7,13 +7,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from digits.contract.labelling import LabelStore
 from digits.contract.traffic import TrafficStore
 from digits.data.source import Source
 from digits.deployment.local import Local
-from digits.errors import ConfigError, Finding
+from digits.errors import ConfigError, Finding, MissingExtraError
 from digits.registry.versions import RegisteredName
 from digits.tasks import loop_steps as steps
 from digits.tasks.loop_commands import Commands, data_of, typed
@@ -26,6 +27,9 @@ from digits.tracking.run import Run
 from digits.tracking.store import Tracking
 
 log = logging.getLogger(__name__)
+
+EXTRAS = {"serve": "uvicorn", "monitor": "evidently", "features": "feast"}
+PLAIN_DRIFT = "drift=plain"  # does without Evidently
 
 STEPS: Mapping[str, Callable[[steps.Turn], steps.Facts]] = {
     "champion": steps.crown,
@@ -77,10 +81,12 @@ def loop(
 
     Raises:
         ConfigError: it is one of several jobs.
+        MissingExtraError: a step would need what is not installed.
         LoopError: another loop is at work there, a step failed, or no drift was seen.
     """
     if record.job is not None:
         raise ConfigError([Finding("task", "loop has one store and one service: no -m")])
+    _check_extras(plan)
     place = Path(folder).expanduser().absolute()
     with claimed(place, traffic_url):
         state = State.of(place, digest_of(record), fresh=fresh)
@@ -119,6 +125,15 @@ def loop(
                 if not state.has("after"):
                     log.info("Stopped after %s; the same command goes on.", state.last())
             return report(turn, record, run)
+
+
+def _check_extras(plan: Plan) -> None:
+    """Look for what later steps need, before the first has worked for minutes."""
+    for extra, module in EXTRAS.items():
+        if extra == "monitor" and PLAIN_DRIFT in plan.more.get("drift", ()):
+            continue
+        if find_spec(module) is None:
+            raise MissingExtraError(extra, module)
 
 
 @contextmanager

@@ -11,12 +11,12 @@ import pytest
 
 from digits.contract.prediction import Prediction, new_id
 from digits.contract.traffic import TrafficStore
-from digits.errors import LoopError
+from digits.errors import LoopError, MissingExtraError
 from digits.evaluation.corruptions import CORRUPTIONS
-from digits.tasks.loop import STEPS
+from digits.tasks.loop import STEPS, loop
 from digits.tasks.loop_commands import data_of, typed
 from digits.tasks.loop_figure import facts_of, timeline
-from digits.tasks.loop_plan import Shift
+from digits.tasks.loop_plan import Plan, Shift
 from digits.tasks.loop_state import State, Step, claimed, digest_of
 from digits.tasks.loop_steps import wanted
 from digits.tasks.loop_summary import TOLD
@@ -37,6 +37,17 @@ def done(name, **facts):
 def test_every_corruption_may_set_in_and_every_step_is_told():
     assert set(typing.get_args(Shift)) == set(CORRUPTIONS)
     assert set(TOLD) == set(STEPS)
+
+
+@pytest.mark.parametrize(("module", "extra"), [("feast", "features"), ("evidently", "monitor")])
+def test_extra_of_a_later_step_is_missed_before_the_first(module, extra, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "digits.tasks.loop.find_spec", lambda name: None if name == module else object()
+    )
+    given = {"source": None, "tracking": None, "traffic_url": "sqlite:///t.db"}
+    with pytest.raises(MissingExtraError, match=rf"scripts/bootstrap {extra}"):
+        loop(record(tmp_path), plan=Plan(shift="stripe"), folder=str(tmp_path / "loop"), **given)
+    assert not (tmp_path / "loop").exists()
 
 
 def test_stopped_turn_goes_on_where_it_was(tmp_path):

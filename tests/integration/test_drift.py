@@ -267,9 +267,13 @@ def test_an_age_is_a_time(typed, ago):
 def test_a_time_is_in_utc_where_it_names_no_zone():
     assert moment("2026-01-31T12:00", key="since", now=0) == 1_769_860_800
     assert moment("2026-01-31T13:00+01:00", key="since", now=0) == 1_769_860_800
-    assert moment(12.5, key="since", now=0) == 12.5
+    assert moment(1_769_860_800.5, key="since", now=0) == 1_769_860_800.5
+
+
+@pytest.mark.parametrize("typed", ["yesterday", 12.5, 20260131, True, "9e99d"])
+def test_what_is_no_time_is_refused(typed):
     with pytest.raises(ConfigError, match=r"since.*no time"):
-        moment("yesterday", key="since", now=0)
+        moment(typed, key="since", now=1e9)
 
 
 def test_files_of_every_kind_are_windows(tmp_path, scans):

@@ -12,6 +12,7 @@
     ├── FeatureError             the feature store does not answer, or lacks what is asked for
     ├── ExportError             the exported graph disagrees with the trained network
     ├── ExplanationError        an attribution method that does not suit the network
+    ├── DeploymentError         a deployment that is not there, does not start or cannot be changed
     ├── LoopError               a step of the loop failed, or another loop is at work
     ├── RegistryError           a model version or bundle that is missing, damaged or half-written
     ├── DriftError              exit code 10: traffic has changed, and answers are worse for it
@@ -114,6 +115,10 @@ class ExportError(DigitsError):
 
 class ExplanationError(DigitsError):
     """An attribution method cannot explain this network."""
+
+
+class DeploymentError(DigitsError):
+    """A deployment is not there, does not start, or cannot be changed."""
 
 
 class LoopError(DigitsError):

@@ -10,17 +10,17 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-from filelock import FileLock, Timeout
+from typing import ClassVar, Literal
 
 from digits.contract.pointer import Pointer
+from digits.deployment.asking import reply
+from digits.deployment.ledger import LEDGER, Release
 from digits.deployment.resolve import Watch
 from digits.deployment.service import LOCK, STATE, State, command, is_running, note, prepare, state
 from digits.deployment.supervisor import KILL_SECONDS, LOG, POINTER, RENEW, SETTINGS, WATCH
-from digits.errors import ConfigError, DigitsError
+from digits.deployment.target import Order, Reply, Status, Step, Target
+from digits.errors import ConfigError, DeploymentError
 from serving.listening import listen
 from serving.settings import Limits, Settings
 
@@ -29,38 +29,23 @@ LOOK_SECONDS = 0.05
 LAST_LINES = 12  # of the log, shown where the start failed
 
 Change = Literal["start", "restart", "version", "none"]
+STEPS: dict[Change, Step] = {
+    "start": Step("create", "service", "a supervised process in the background"),
+    "restart": Step("change", "service", "requests end in peace, then it starts with new settings"),
+    "version": Step("change", "model", "under the service that runs; no request notices"),
+    "none": Step("keep", "service", "it runs as ordered"),
+}
 
 
-class DeploymentError(DigitsError):
-    """A deployment is not there, is changed by somebody else, or does not start."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is to run.
-
-    Attributes:
-        settings: of the workers.
-        watch: what is handed to them.
-        pointer: what they answer from at first.
-    """
-
-    settings: Settings
-    watch: Watch
-    pointer: Pointer
-
-
-class Local:
+class Local(Target):
     """A service that goes on when the shell that started it has ended.
 
     Args:
         folder: all that is kept of it: settings, pointer, log, and while it runs where it is.
     """
 
-    kind = "local"
-
-    def __init__(self, *, folder: str) -> None:
-        self.folder = Path(folder).expanduser().absolute()
+    kind: ClassVar[str] = "local"
+    follows: ClassVar[bool] = True
 
     @property
     def log(self) -> Path:
@@ -92,8 +77,11 @@ class Local:
         """Return what it answers from."""
         return Pointer.read(self.folder / POINTER)
 
-    def plan(self, order: Order) -> Change:
+    def plan(self, order: Order) -> list[Step]:
         """Say what :meth:`apply` would do."""
+        return [STEPS[self._change(order)]]
+
+    def _change(self, order: Order) -> Change:
         if not is_running(self.folder):
             return "start"
         try:
@@ -111,7 +99,7 @@ class Local:
             "none" if same_models and present == (order.watch if follows else None) else "version"
         )
 
-    def apply(self, order: Order) -> Change:
+    def apply(self, order: Order) -> list[Step]:
         """Have it run as ordered: start it, start it anew, or only change the model under it.
 
         Raises:
@@ -119,23 +107,54 @@ class Local:
             DeploymentError: it does not start, and then nothing is left of it; or somebody else
                 is at work on it.
         """
-        with self._claimed():
-            change = self.plan(order)
+        with self.claimed():
+            change = self._change(order)
             if change == "version":
-                running = self.settings()
-                prepare(self.folder, running, order.watch, order.pointer)
-                os.kill(self.state().pid, RENEW)
+                self._answer_from(order.pointer, order.watch)
             elif change != "none":
                 self._start(order)
-        return change
+            self.ledger.released(Release(model=order.model))
+        return [STEPS[change]]
 
-    def destroy(self) -> bool:
-        """Let requests at work finish, end it, and remove its folder; False: there was none."""
-        with self._claimed():
+    def status(self) -> Status:
+        """Ask the service which version answers, and look at its process."""
+        state = self.state()
+        since = f"{state.started:%Y-%m-%d %H:%M:%S} UTC" if state.started else "it is starting"
+        rows = (("since", since), ("process", str(state.pid)), ("log", str(self.log)))
+        if not state.started:
+            return Status("none yet", state.address, rows)
+        found = reply(f"{state.address}/v1/model")
+        version = str(found.content.get("version", f"none: it answers {found.status}"))
+        return Status(version, state.address, rows)
+
+    def ask(self, body: bytes, content_type: str) -> Reply:
+        """Send one request to the service."""
+        return reply(f"{self.state().address}/v1/predict", body, kind=content_type)
+
+    def rollback(self) -> list[Step]:
+        """Answer from the version before, under the service that runs; no alias is followed."""
+        with self.claimed():
+            self.state()
+            ledger = self.ledger
+            if ledger.previous is None:
+                raise DeploymentError(f"{self.folder}: no version was out before this one")
+            before = ledger.previous.model.model_copy(update={"alias": None})
+            watch = Watch.read(self.folder / WATCH) if (self.folder / WATCH).exists() else None
+            self._answer_from(Pointer(champion=before), watch)
+            ledger.rolled_back()
+        return [Step("change", "model", f"{before.version} answers again")]
+
+    def destroy(self) -> list[Step]:
+        """Let requests at work finish, end it, and remove its folder."""
+        with self.claimed():
             was_there = self.folder.exists()
             self._stop()
             shutil.rmtree(self.folder, ignore_errors=True)
-        return was_there
+        return [Step("remove", "service", "traffic and models are kept")] if was_there else []
+
+    def _answer_from(self, pointer: Pointer, watch: Watch | None) -> None:
+        prepare(self.folder, self.settings(), watch, pointer)
+        os.kill(self.state().pid, RENEW)
 
     def _start(self, order: Order) -> None:
         before = self._found()
@@ -184,21 +203,18 @@ class Local:
     def _check_folder(self) -> None:
         """Leave a folder alone that was not made by :func:`prepare`: ours is removed whole."""
         present = {each.name for each in self.folder.iterdir()} if self.folder.is_dir() else set()
-        if present - {LOCK} and not {SETTINGS, POINTER} <= present:
+        if present - {LOCK, LEDGER} and not {SETTINGS, POINTER} <= present:
             raise DeploymentError(
                 f"{self.folder} holds something else than a deployment: choose another folder as "
                 f"deployment.folder"
             )
 
     @contextmanager
-    def _claimed(self) -> Iterator[None]:
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(self.folder.with_name(f".{self.folder.name}.lock"), timeout=0):
-                self._check_folder()
-                yield
-        except Timeout:
-            raise DeploymentError(f"Another command is changing {self.folder}") from None
+    def claimed(self) -> Iterator[None]:
+        """Keep other commands away, and a folder that is none of ours as it is."""
+        with super().claimed():
+            self._check_folder()
+            yield
 
 
 def _comparable(settings: Settings) -> Settings:

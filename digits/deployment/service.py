@@ -57,7 +57,7 @@ class State(BaseModel):
     started: datetime | None = None
 
 
-def prepare(folder: Path, settings: Settings, watch: Watch, pointer: Pointer) -> None:
+def prepare(folder: Path, settings: Settings, watch: Watch | None, pointer: Pointer) -> None:
     """Write what the processes of a service read, closed to others; note what is started.
 
     Raises:
@@ -67,7 +67,7 @@ def prepare(folder: Path, settings: Settings, watch: Watch, pointer: Pointer) ->
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_atomically(folder / SETTINGS, settings.model_dump_json(indent=2) + "\n")
     pointer.write(folder / POINTER)
-    if pointer.champion.alias is not None or watch.challenger:
+    if watch is not None and (pointer.champion.alias is not None or watch.challenger):
         write_atomically(folder / WATCH, watch.model_dump_json(indent=2) + "\n")
     else:
         (folder / WATCH).unlink(missing_ok=True)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from digits.deployment.local import Change, Local, Order
+from digits.contract.pointer import Pointer
+from digits.deployment.ledger import Release
+from digits.deployment.releases import tag_release, untag_release
+from digits.deployment.target import Order, Step, Target
+from digits.errors import DeploymentError
 from digits.promotion import champion
 from digits.registry.versions import RegisteredName
 from digits.tasks import commands, screen
-from digits.tasks.invocation import answering, drawn, invoke, sample
+from digits.tasks.invocation import answering, drawn, sample
 from digits.tasks.service import Wanted, next_commands, rows, same
 from digits.tracking.record import Record
 from digits.tracking.store import Tracking
@@ -20,26 +24,14 @@ from serving.settings import Settings
 
 Action = Literal["plan", "apply", "status", "invoke", "rollback", "destroy"]
 SWAP_SECONDS = 30.0  # beyond the watcher's own interval
-
-PLANS: dict[Change, str] = {
-    "start": "start the service",
-    "restart": "end the service that runs, let its requests finish, and start it with new settings",
-    "version": "change the model under the service that runs; no request notices",
-    "none": "nothing: it runs as ordered",
-}
-DONE: dict[Change, str] = {
-    "start": "started",
-    "restart": "started anew with new settings",
-    "version": "the model was changed while it ran",
-    "none": "ran already, as ordered",
-}
+HTTP_ERROR = 400
 
 
 def deploy(
     record: Record,
     *,
     action: Action,
-    deployment: Local,
+    deployment: Target,
     version: str | int,
     serving: Callable[..., Settings],
     tracking: Tracking,
@@ -52,8 +44,9 @@ def deploy(
     Args:
         record: the job's folder and configuration.
         action: plan says what apply would do; apply does it; status, invoke (one digit); rollback
-            lets champion and previous change places, and waits until the service has followed;
-            destroy ends and removes it.
+            goes back to the version before: where the target follows the champion, champion and
+            previous change places and it is waited until the service has followed; destroy ends
+            and removes it.
         deployment: where.
         version: alias, number, run id, run folder or bundle folder; an alias is followed.
         serving: makes the settings from pointer and deployment.
@@ -97,87 +90,112 @@ def _key(override: str) -> str:
     return override.split("=", 1)[0].lstrip("+~").split(".")[0]
 
 
-def _order(target: Local, wanted: Wanted) -> Order:
+def _order(target: Target, wanted: Wanted) -> Order:
     settings = wanted.settings(target.folder, target.kind)
     watch = wanted.watch(settings)
     return Order(settings, watch, wanted.found(watch))
 
 
-def _plan(target: Local, wanted: Wanted, again: _Again) -> None:
+def _plan(target: Target, wanted: Wanted, again: _Again) -> None:
     order = _order(target, wanted)
     address = f"http://{order.settings.host}:{order.settings.port or '<any free port>'}"
-    facts = rows(order.settings, order.pointer, address)
-    change = target.plan(order)
-    screen.show(
-        [("would", PLANS[change]), *facts, ("folder", str(target.folder))],
-        [(again("apply"), "do it")],
-    )
+    facts = rows(order.settings, order.pointer, address if target.kind == "local" else target.kind)
+    found = [*_told("would", target.plan(order)), *facts, ("folder", str(target.folder))]
+    screen.show(found, [(again("apply"), "do it")])
 
 
-def _apply(target: Local, wanted: Wanted, again: _Again) -> None:
+def _apply(target: Target, wanted: Wanted, again: _Again) -> None:
     order = _order(target, wanted)
-    _show(target, wanted, again, ("done", DONE[target.apply(order)]))
+    steps = target.apply(order)
+    _tag(target, wanted)
+    _show(target, wanted, again, *_told("done", steps))
 
 
-def _status(target: Local, wanted: Wanted, again: _Again) -> None:
-    state = target.state()
-    since = f"{state.started:%Y-%m-%d %H:%M:%S} UTC" if state.started else "it is starting"
-    answers = answering(state.address) if state.started else "not yet"
-    _show(
-        target, wanted, again, ("answers", answers), ("since", since), ("process", str(state.pid))
-    )
+def _status(target: Target, wanted: Wanted, again: _Again) -> None:
+    _show(target, wanted, again)
 
 
-def _invoke(target: Local, wanted: Wanted, again: _Again) -> None:
-    state, pointer = target.state(), target.pointer()
-    pixels, label = sample(pointer.champion.folder)
-    answer, seconds = invoke(state.address, pixels)
+def _invoke(target: Target, wanted: Wanted, again: _Again) -> None:
+    pixels, label = sample(_out(target).model.folder)
+    answer = target.ask(pixels.tobytes(), "application/octet-stream")
+    if answer.status >= HTTP_ERROR:
+        raise DeploymentError(f"{target.kind} answers {answer.status}: {answer.content}")
+    said = answer.content
     found = [
-        ("digit", str(answer["digit"]) + (f" (it is a {label})" if label is not None else "")),
-        ("confidence", f"{answer['confidence']:.2%}"),
-        ("model", str(answer["version"])),
-        ("time", f"{1000 * seconds:.1f} ms"),
-        ("prediction", f"{answer['id']} ({answer['stored']})"),
+        ("digit", str(said["digit"]) + (f" (it is a {label})" if label is not None else "")),
+        ("confidence", f"{said['confidence']:.2%}"),
+        ("model", str(said["version"])),
+        ("time", f"{1000 * answer.seconds:.1f} ms"),
+        ("prediction", f"{said['id']} ({said['stored']})"),
     ]
-    lineage = commands.run("task=lineage", f"of={answer['id']}", *wanted.same)
-    kept = [] if answer["stored"] == "off" else [(lineage, "where this answer comes from")]
+    lineage = commands.run("task=lineage", f"of={said['id']}", *wanted.same)
+    kept = [] if said["stored"] == "off" else [(lineage, "where this answer comes from")]
     screen.standard_output().print(drawn(pixels), highlight=False)
     screen.show(found, [*kept, (again("status"), "how it stands")])
 
 
-def _rollback(target: Local, wanted: Wanted, again: _Again) -> None:
-    state = target.state()
+def _rollback(target: Target, wanted: Wanted, again: _Again) -> None:
+    if not (target.follows and _out(target).model.alias == champion.CHAMPION):
+        steps = target.rollback()
+        _tag(target, wanted)
+        _show(target, wanted, again, *_told("done", steps))
+        return
+    address = target.status().address
     pair = champion.rollback(wanted.tracking.client(), wanted.name)
     version = f"{wanted.name}/{pair.champion}"
     told = f"{version} is the champion again"
-    served = target.pointer().champion
-    if served.alias != champion.CHAMPION:
-        told += f"; the service does not follow it: {served.version} was asked for by name"
-    elif not answering(state.address, version, wait=wanted.watch_seconds + SWAP_SECONDS):
-        told += f"; the service has not taken it over yet, see {target.log}"
+    if not answering(address, version, wait=wanted.watch_seconds + SWAP_SECONDS):
+        told += "; the service has not taken it over yet, see its log"
     _show(target, wanted, again, ("done", told))
 
 
-def _destroy(target: Local, wanted: Wanted, again: _Again) -> None:
-    was_there = target.destroy()
-    told = "ended and removed; traffic and models are kept" if was_there else "there was nothing"
-    screen.show([("done", told)], [(again("apply"), "start it again")])
+def _destroy(target: Target, wanted: Wanted, again: _Again) -> None:
+    release = target.ledger.current
+    steps = target.destroy()
+    if release is not None:
+        untag_release(wanted.tracking.client(), target.kind, release)
+    told = _told("done", steps) or [("done", "there was nothing")]
+    screen.show(told, [(again("apply"), "start it again")])
 
 
-def _show(target: Local, wanted: Wanted, again: _Again, *first: tuple[str, str]) -> None:
-    state, pointer = target.state(), target.pointer()
-    more = (
+def _tag(target: Target, wanted: Wanted) -> None:
+    client, address, ledger = wanted.tracking.client(), target.status().address, target.ledger
+    tag_release(client, target.kind, address, out=_out(target), before=ledger.previous)
+
+
+def _out(target: Target) -> Release:
+    release = target.ledger.current
+    if release is None:
+        raise DeploymentError(f"Nothing is deployed in {target.folder}: action=apply does it")
+    return release
+
+
+def _told(name: str, steps: Sequence[Step]) -> list[tuple[str, str]]:
+    said = [
+        f"{each.change} {each.what}{': ' if each.detail else ''}{each.detail}" for each in steps
+    ]
+    return [(name if number == 0 else "", each) for number, each in enumerate(said)]
+
+
+def _show(target: Target, wanted: Wanted, again: _Again, *first: tuple[str, str]) -> None:
+    status, release = target.status(), _out(target)
+    facts = [
+        ("address", status.address),
+        ("model", status.version),
+        ("deployed", f"{release.model.version} at {release.time:%Y-%m-%d %H:%M:%S} UTC"),
+        *status.rows,
+    ]
+    more = [
         (again("invoke"), "ask it once"),
-        (again("rollback"), "back to the previous champion"),
+        (again("rollback"), "back to the version before"),
         (again("destroy"), "end it"),
-    )
-    screen.show(
-        [*first, *rows(target.settings(), pointer, state.address), ("log", str(target.log))],
-        next_commands(pointer, state.address, wanted, *more),
-    )
+    ]
+    if target.kind == "local":
+        more = next_commands(Pointer(champion=release.model), status.address, wanted, *more)
+    screen.show([*first, *facts], more)
 
 
-ACTIONS: dict[Action, Callable[[Local, Wanted, _Again], None]] = {
+ACTIONS: dict[Action, Callable[[Target, Wanted, _Again], None]] = {
     "plan": _plan,
     "apply": _apply,
     "status": _status,

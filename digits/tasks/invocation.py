@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.contract.manifest import Manifest
-from digits.deployment.local import DeploymentError
-from serving.settings import KEYS
+from digits.deployment.asking import reply
+from digits.errors import DeploymentError
 
 EXAMPLE = "input_example.json"  # MLflow's, in every bundle
-ANSWER_SECONDS = 10.0
+HTTP_ERROR = 400
 LOOK_SECONDS = 0.1
 SHADES = " .:-=+*#%@"
 
@@ -38,17 +35,6 @@ def drawn(pixels: Pixels) -> str:
     """Return an image uint8 ``[28, 28]`` as text."""
     shades = np.array(list(SHADES))[pixels.astype(int) * (len(SHADES) - 1) // 255]
     return "\n".join("".join(row) for row in np.repeat(shades, 2, axis=1)[::2])
-
-
-def invoke(address: str, pixels: Pixels) -> tuple[dict[str, Any], float]:
-    """Ask for one digit; return the answer and the seconds that it took.
-
-    Raises:
-        DeploymentError: the service does not answer, or answers with an error.
-    """
-    began = time.perf_counter()
-    answer = ask(f"{address}/v1/predict", pixels.tobytes())
-    return answer, time.perf_counter() - began
 
 
 def answering(address: str, wanted: str | None = None, *, wait: float = 0.0) -> str:
@@ -75,17 +61,7 @@ def ask(
     Raises:
         DeploymentError: the service does not answer, or answers with an error.
     """
-    headers = {"Content-Type": kind} if body is not None else {}
-    key = os.environ.get(KEYS, "").split(",")[0].strip()
-    if key:
-        headers["X-API-Key"] = key
-    request = urllib.request.Request(url, body, headers)
-    try:
-        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
-    except urllib.error.HTTPError as error:
-        told = error.read().decode(errors="replace")
-        raise DeploymentError(f"{url} answers {error.code}: {told}") from error
-    except OSError as error:
-        raise DeploymentError(f"{url} does not answer: {error}") from error
+    found = reply(url, body, kind=kind)
+    if found.status >= HTTP_ERROR:
+        raise DeploymentError(f"{url} answers {found.status}: {json.dumps(found.content)}")
+    return found.content

@@ -70,12 +70,12 @@ def test_life_of_a_deployment(program: Program, deployed: Deployed) -> None:
     nothing = deployed("status")
     assert nothing.returncode == 1 and "action=apply starts it" in nothing.stderr
     planned = deployed("plan", "serving.port=0")
-    assert line(planned, "would") == "start the service", planned.stderr
+    assert line(planned, "would").startswith("create service"), planned.stderr
     assert not deployed.folder.exists()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     started = deployed("apply", f"serving.port={port}", "serving.workers=2")
-    assert line(started, "done") == "started", started.stderr
+    assert line(started, "done").startswith("create service"), started.stderr
     assert deployed.folder.stat().st_mode & 0o77 == 0
     first = deployed.state
     assert deployed.service.version() == "digits/2"
@@ -88,25 +88,37 @@ def test_life_of_a_deployment(program: Program, deployed: Deployed) -> None:
         assert line(back, "done") == "digits/1 is the champion again", back.stderr
         assert deployed.service.version() == "digits/1"
         pinned = deployed("apply", f"serving.port={port}", "serving.workers=2", "version=3")
-        assert line(pinned, "done") == "the model was changed while it ran", pinned.stderr
+        assert line(pinned, "done").startswith("change model"), pinned.stderr
         until(lambda: load.versions["digits/3"] > 50)
     assert load.failures == []
     assert deployed.state == first
     until(lambda: not any("watcher" in each for each in children(first.pid).values()))
 
     same = deployed("apply", f"serving.port={port}", "serving.workers=2", "version=3")
-    assert line(same, "done") == "ran already, as ordered"
+    assert line(same, "done") == "keep service: it runs as ordered"
     anew = deployed("apply", f"serving.port={port}", "version=3")
-    assert line(anew, "done") == "started anew with new settings", anew.stderr
+    assert line(anew, "done").startswith("change service"), anew.stderr
     assert deployed.state.pid != first.pid and not is_alive(first.pid)
     assert deployed.state.address == first.address
 
+    tags = models.client.get_model_version("digits", "3").tags
+    assert tags["deployment.local"].startswith(deployed.state.address)
+    earlier = deployed("apply", f"serving.port={port}", "version=1")
+    assert line(earlier, "done").startswith("change model"), earlier.stderr
+    back = deployed("rollback")
+    assert line(back, "done") == "change model: digits/3 answers again", back.stderr
+    until(lambda: deployed.service.version() == "digits/3")
+    assert "deployment.local" not in models.client.get_model_version("digits", "1").tags
+
     ended = deployed("destroy")
-    assert line(ended, "done").startswith("ended and removed"), ended.stderr
+    assert line(ended, "done").startswith("remove service"), ended.stderr
     assert not deployed.folder.exists()
+    assert "deployment.local" not in models.client.get_model_version("digits", "3").tags
+    assert line(deployed("destroy"), "done") == "there was nothing"
     with closing(sqlite3.connect(program.folder / "outputs" / "traffic.db")) as traffic:
         noted = traffic.execute("SELECT kind, version FROM deployments ORDER BY started").fetchall()
-    assert noted == [("local", "digits/2"), ("local", "digits/3")]
+    assert [each for each in noted if each[0] != "local"] == []
+    assert [version for _, version in noted] == ["digits/2", "digits/3"]
 
 
 def test_killed_deployment_is_seen_as_such_and_started_again(
@@ -122,7 +134,7 @@ def test_killed_deployment_is_seen_as_such_and_started_again(
     assert not is_running(deployed.folder)
     assert deployed("status").returncode == 1
     again = deployed("apply", "serving.port=0")
-    assert line(again, "done") == "started", again.stderr
+    assert line(again, "done").startswith("create service"), again.stderr
     assert deployed.service.version() == "digits/1"
 
 

@@ -10,10 +10,12 @@ from filelock import FileLock
 
 from digits.contract.manifest import ONNX
 from digits.contract.pointer import Pointed, Pointer
-from digits.deployment.local import DeploymentError, Local, Order
+from digits.deployment.local import STEPS, Local
 from digits.deployment.resolve import Watch
 from digits.deployment.service import LOCK, STATE, State, prepare
 from digits.deployment.supervisor import POINTER, SETTINGS
+from digits.deployment.target import Order
+from digits.errors import DeploymentError
 from serving.settings import Settings
 
 
@@ -62,7 +64,7 @@ def test_settings_of_another_program_are_replaced(order, tmp_path):
     prepare(target.folder, order.settings, order.watch, order.pointer)
     (target.folder / SETTINGS).write_text('{"pointer": "p", "unheard_of": 1}')
     with FileLock(target.folder / LOCK):
-        assert target.plan(order) == "restart"
+        assert target.plan(order) == [STEPS["restart"]]
 
 
 def test_folder_with_other_things_is_neither_used_nor_removed(order, tmp_path):

@@ -26,6 +26,7 @@ from serving.settings import Limits, Settings
 
 START_SECONDS = 60.0
 LOOK_SECONDS = 0.05
+ASKED = 3  # times for each worker, to be sure that each has taken a model over
 LAST_LINES = 12  # of the log, shown where the start failed
 
 Change = Literal["start", "restart", "version", "none"]
@@ -153,8 +154,18 @@ class Local(Target):
         return [Step("remove", "service", "traffic and models are kept")] if was_there else []
 
     def _answer_from(self, pointer: Pointer, watch: Watch | None) -> None:
-        prepare(self.folder, self.settings(), watch, pointer)
-        os.kill(self.state().pid, RENEW)
+        """Change the model under the workers, and wait until they have taken it over."""
+        settings, state, version = self.settings(), self.state(), pointer.champion.version
+        prepare(self.folder, settings, watch, pointer)
+        os.kill(state.pid, RENEW)
+        asked = range(ASKED * settings.workers)  # which of them answers is the kernel's choice
+
+        def taken_over() -> bool:
+            found = (reply(f"{state.address}/v1/model").content for _ in asked)
+            return all(each.get("version") == version for each in found)
+
+        if not _until(taken_over, START_SECONDS):
+            raise DeploymentError(f"The service does not answer from {version}: see {self.log}")
 
     def _start(self, order: Order) -> None:
         before = self._found()

@@ -41,7 +41,7 @@ class Reply(NamedTuple):
 
     Attributes:
         status: of HTTP.
-        content: as ``POST /v1/predict`` answers; ``{"error": {"code", "message"}}`` from 400 on.
+        content: as ``POST /v1/predict`` answers; with ``code`` and ``error`` from 400 on.
         seconds: until it was here.
     """
 

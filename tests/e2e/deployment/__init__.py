@@ -1,0 +1,1 @@
+"""Every deployment target, for real where it can run here."""

@@ -11,7 +11,7 @@ from digits.contract.manifest import MANIFEST, ONNX, sha256_of
 from digits.contract.pointer import Pointed, Pointer
 from digits.errors import RegistryError
 from serving.challenger import Comparison
-from serving.model import ServedModel
+from serving.model import ServedModel, loaded
 from serving.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Current:
             RegistryError: there is nothing there, or what is there cannot be trusted.
         """
         if self._pointer.is_dir():
-            self._models = (self._loaded(self._pointer, None), None)
+            self._models = (loaded(self._pointer, threads=self._threads), None)
             return
         self._seen = _stamp(self._pointer)
         pointer = Pointer.read(self._pointer)
@@ -149,7 +149,7 @@ class Current:
             return None
 
     def _pointed(self, wanted: Pointed) -> ServedModel:
-        model = self._loaded(wanted.folder, wanted.version)
+        model = loaded(wanted.folder, version=wanted.version, threads=self._threads)
         found = model.manifest.files[ONNX]
         if found != wanted.onnx_sha256:
             raise RegistryError(
@@ -158,17 +158,6 @@ class Current:
             )
         if wanted.manifest_sha256 not in (None, sha256_of(wanted.folder / MANIFEST)):
             raise RegistryError(f"{wanted.folder}: its {MANIFEST} is not what was registered")
-        return model
-
-    def _loaded(self, folder: Path, version: str | None) -> ServedModel:
-        try:
-            model = ServedModel(folder, version=version, threads=self._threads)
-            model.dry_run()
-        except RegistryError:
-            raise
-        except Exception as error:
-            # ONNX Runtime has an error of its own for each way a graph can be unusable.
-            raise RegistryError(f"{folder} cannot be served: {error}") from error
         return model
 
     def _refuse(self, version: str, reason: str) -> None:

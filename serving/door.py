@@ -22,8 +22,9 @@ from serving.call import (
 )
 from serving.errors import BROKEN, RequestError
 from serving.guard import Guard, is_probe
+from serving.head import check_head
 from serving.headers import missing, of_answer
-from serving.intake import ClientGoneError, check_head, read_body
+from serving.intake import ClientGoneError, read_body
 from serving.logs import Journal
 from serving.metrics import Metrics
 from serving.settings import Limits

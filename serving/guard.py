@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
 import time
 from collections import OrderedDict
 
 from serving.call import Scope
 from serving.errors import RequestError
+from serving.head import check_key, shown_key
 from serving.pages import PAGES
 
 PROBES = frozenset({"/healthz", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready"})
@@ -55,26 +55,13 @@ class Guard:
             return
         shown = None
         if self._keys:
-            shown = _shown(headers)
-            self._check_key(shown)
+            shown = shown_key(headers)
+            check_key(shown, self._keys)
         if scope["method"] not in READING:
             _check_site(headers)
         if self._rate is not None:
             client = shown or str((scope.get("client") or ("",))[0]).encode()
             self._count(client, self._rate)
-
-    def _check_key(self, shown: bytes | None) -> None:
-        right = False
-        for key in self._keys:  # all of them, so that the time tells nothing
-            right |= hmac.compare_digest(key, shown or b"")
-        if not right:
-            what = "is not one of this service's" if shown else "is asked for"
-            raise RequestError(
-                401,
-                "key_needed",
-                f"an API key {what}: send it as X-API-Key or as Authorization: Bearer",
-                {"WWW-Authenticate": "Bearer"},
-            )
 
     def _count(self, client: bytes, rate: float) -> None:
         now = time.monotonic()
@@ -92,13 +79,6 @@ class Guard:
                 {"Retry-After": str(max(1, round(wait + 0.5)))},
             )
         self._left[client] = (left - 1, now)
-
-
-def _shown(headers: dict[bytes, bytes]) -> bytes | None:
-    if key := headers.get(b"x-api-key"):
-        return key
-    kind, _, token = headers.get(b"authorization", b"").partition(b" ")
-    return token.strip() or None if kind.lower() == b"bearer" else None
 
 
 def _check_site(headers: dict[bytes, bytes]) -> None:

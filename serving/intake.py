@@ -6,23 +6,11 @@ import asyncio
 
 from serving.call import Receive
 from serving.errors import RequestError
+from serving.head import check_head, too_large
 
 
 class ClientGoneError(Exception):
     """The client went away before it had its answer."""
-
-
-def check_head(headers: dict[bytes, bytes], limit: int) -> None:
-    """Look at what the headers say of the body.
-
-    Raises:
-        RequestError: it has more than ``limit`` bytes, or is compressed.
-    """
-    length = headers.get(b"content-length")
-    if length is not None and (not length.isdigit() or int(length) > limit):
-        raise _too_large(limit)
-    if headers.get(b"content-encoding", b"identity") != b"identity":
-        raise RequestError(415, "compressed", "send the body as it is, not compressed")
 
 
 async def read_body(
@@ -54,13 +42,6 @@ async def _read(receive: Receive, limit: int) -> bytes:
         part, more = message.get("body", b""), message.get("more_body", False)
         size += len(part)
         if size > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _too_large(limit: int) -> RequestError:
-    # The rest of the body is not read: the connection cannot be used again.
-    return RequestError(
-        413, "too_large", f"the body may have {limit:,} bytes", {"Connection": "close"}
-    )

@@ -147,6 +147,23 @@ class ServedModel:
             )
 
 
+def loaded(folder: Path, *, version: str | None = None, threads: int = 1) -> ServedModel:
+    """Load a bundle and try it out; see :class:`ServedModel` for what it takes.
+
+    Raises:
+        RegistryError: the bundle is damaged, of a newer schema, or does not answer as it should.
+    """
+    try:
+        model = ServedModel(folder, version=version, threads=threads)
+        model.dry_run()
+    except RegistryError:
+        raise
+    except Exception as error:
+        # ONNX Runtime has an error of its own for each way a graph can be unusable.
+        raise RegistryError(f"{folder} cannot be served: {error}") from error
+    return model
+
+
 def _run(session: onnxruntime.InferenceSession, images: Images) -> list[NDArray[np.float32]]:
     """Return the outputs of a graph for all images, which it is given a few at a time."""
     if len(images) <= AT_ONCE:

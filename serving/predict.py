@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
@@ -10,23 +9,18 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.contract.prediction import PIXELS, PROBABILITIES, Prediction, new_ids
+from digits.contract.prediction import Prediction, new_ids
+from serving.answering import answer_of, in_json, one_by_one
 from serving.batching import Batcher
-from serving.bodies import (
-    KINDS,
-    Asked,
-    key_of,
-    parse_json,
-    read_json,
-    read_octets,
-)
-from serving.call import Answer, Call, json_answer, truth
+from serving.bodies import Asked, key_of
+from serving.call import Answer, Call, truth
 from serving.current import Current
 from serving.errors import RequestError
 from serving.metrics import Metrics
 from serving.model import Answers
 from serving.multipart import read_form
-from serving.pictures import BAD_IMAGE, read_picture, read_pictures
+from serving.pictures import BAD_IMAGE, read_pictures
+from serving.reading import FORM, OCTETS, read
 from serving.settings import Limits
 from serving.threads import Threads
 
@@ -97,31 +91,19 @@ class Predictor:
         """Read a body by its content type.
 
         Raises:
-            RequestError: of no such type, or see :mod:`serving.bodies`.
+            RequestError: see :mod:`serving.reading` and :mod:`serving.multipart`.
         """
         kind = call.content_type
         limits = self.limits
         preprocess = self.models.champion.preprocess
-        if kind in ("application/json", ""):
-            asked = await self.aside(
-                call, lambda limits: read_json(parse_json(call.body), limits, preprocess)
-            )
-        elif kind == "application/octet-stream":
-            images = read_octets(call.body, limits.batch)
-            asked = Asked(images, len(images) > 1, None, {})
-        elif kind.startswith("image/"):
-            if not call.body:
-                raise RequestError(400, "empty_body", "the body is empty")
-            images = await self.aside(
-                call, lambda limits: read_picture(call.body, limits, preprocess)
-            )
-            asked = Asked(images, False, None, {})
-        elif kind == "multipart/form-data":
+        if kind == FORM:
             files, key = await read_form(call, limits)
             images = await self.aside(call, lambda limits: read_pictures(files, limits, preprocess))
             asked = Asked(images, len(files) > 1, key, {})
+        elif kind == OCTETS:  # are the images already
+            asked = read(call, limits, preprocess)
         else:
-            raise RequestError(415, "unknown_type", f"send {KINDS}, not {kind[:100]!r}")
+            asked = await self.aside(call, lambda limits: read(call, limits, preprocess))
         if asked.key is None:
             asked.key = key_of(call)
         return asked
@@ -160,51 +142,21 @@ class Predictor:
             answers = await self._batcher.predict(model, images)
         if shadow is not None:
             self.models.comparison.put(shadow, images, answers, time.perf_counter() - started)
-        each = self._one_by_one(ids, images, answers, key, model.version, route)
+        each = one_by_one(
+            ids,
+            images,
+            answers,
+            key=key,
+            version=model.version,
+            deployment=self._deployment,
+            route=route,
+        )
         not_digits = [prediction.is_digit for prediction in each].count(False)
         self._metrics.predictions(model.version, route, len(images), not_digits)
         if not store or self._recorder is None:
             return answers, each, "off"
         kept = self._recorder.put_many(each)
         return answers, each, "queued" if kept == len(each) else "dropped"
-
-    def _one_by_one(
-        self,
-        ids: list[str],
-        images: Images,
-        answers: Answers,
-        key: str | None,
-        version: str,
-        route: str,
-    ) -> list[Prediction]:
-        now, deployment = time.time(), self._deployment
-        known = [None] * len(ids) if answers.is_digit is None else answers.is_digit.tolist()
-        shares = answers.probabilities
-        columns = zip(
-            ids,
-            _pieces(images.tobytes(), PIXELS),
-            _pieces(shares.tobytes(), PROBABILITIES),
-            shares.tolist(),
-            shares.argmax(1).tolist(),
-            known,
-            strict=True,
-        )
-        return [
-            Prediction(
-                one,
-                now,
-                key,
-                pixels,
-                kept,
-                digit,
-                each[digit],
-                is_digit,
-                version,
-                deployment,
-                route,
-            )
-            for one, pixels, kept, each, digit, is_digit in columns
-        ]
 
     async def predictions(
         self, asked: Asked, *, route: str, store: bool = True, with_pixels: bool = False
@@ -213,30 +165,4 @@ class Predictor:
         answers, predictions, stored = await self.answers(
             asked.images, asked.key, route=route, store=store
         )
-        rows: list[dict[str, Any]] = [
-            {
-                "id": prediction.id,
-                "digit": prediction.digit,
-                "confidence": prediction.confidence,
-                "probabilities": shares,
-                "is_digit": prediction.is_digit,
-                "version": prediction.version,
-                "stored": stored,
-            }
-            for prediction, shares in zip(predictions, answers.probabilities, strict=True)
-        ]
-        if with_pixels:
-            for row, image in zip(rows, asked.images, strict=True):
-                row["pixels"] = base64.b64encode(image.tobytes()).decode()
-        return rows
-
-
-def answer_of(asked: Asked, predictions: list[dict[str, Any]]) -> Answer:
-    """Answer with an object for one image, and with a list of them for many."""
-    if asked.many:
-        return json_answer({"predictions": predictions, "version": predictions[0]["version"]})
-    return json_answer(predictions[0])
-
-
-def _pieces(data: bytes, size: int) -> list[bytes]:
-    return [data[at : at + size] for at in range(0, len(data), size)]
+        return in_json(predictions, answers, stored, with_pixels=with_pixels)

@@ -7,6 +7,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.answering import answer_of
 from serving.bodies import (
     PIXELS,
     Asked,
@@ -19,7 +20,7 @@ from serving.bodies import (
 )
 from serving.call import Answer, Call
 from serving.errors import RequestError
-from serving.predict import Predictor, answer_of
+from serving.predict import Predictor
 
 ROUTE = "/invocations"
 CSV = "text/csv"

@@ -1,0 +1,36 @@
+"""Install extras of pyproject.toml, or packages by name, in the versions of requirements.lock.
+
+    python install.py PIP_PYTHON INTO_PYTHON NAME ...
+
+Runs while an image is built, with the standard library alone. Digits itself is not installed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+
+def wanted(names: list[str], project: Path) -> list[str]:
+    """Return requirements: those of the extra where a name is one, else the name itself."""
+    extras = tomllib.loads(project.read_text("utf-8"))["project"]["optional-dependencies"]
+    return [each for name in names for each in extras.get(name, [name])]
+
+
+def remove_tests(python: str) -> None:
+    """Remove the libraries' own tests: nobody runs them there, and they are a tenth of it all."""
+    for folder in list(Path(python).parents[1].glob("lib/python3.*/site-packages/**/tests")):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    pip, into, *names = sys.argv[1:]
+    here = Path(__file__).parent
+    command = [pip, "-m", "pip", "--python", into, "install", "--disable-pip-version-check"]
+    options = ["--only-binary", ":all:", "--constraint", str(here / "requirements.lock")]
+    requirements = wanted(names, here / "pyproject.toml")
+    subprocess.run([*command, *options, *requirements], check=True)
+    remove_tests(into)

@@ -1,0 +1,154 @@
+"""Build an image of docker/: scripts/image TARGET ..., with the user's own pip settings.
+
+Certificates, indexes and wheels of this machine reach the build as secrets and as an image of their
+own; nothing of them stays in what is built.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from digits.deployment.engine import Engine
+from digits.errors import DeploymentError
+from scripts.bill_of_materials import write_bill
+from scripts.pip_settings import pip_settings
+
+ROOT = Path(__file__).parents[1]
+OWN_BASE = "digits-base:bookworm"  # made by scripts/engine where no image can be pulled
+BUILD_SECONDS = 1800.0
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+CERTIFICATES = "/run/secrets/pip_cert"
+TARGETS = ("service", "sagemaker", "lambda")
+
+
+class Settings(NamedTuple):
+    """What pip is told inside: ``secrets`` are id -> file, ``wheels`` a folder on this machine."""
+
+    secrets: dict[str, Path]
+    wheels: Path | None
+
+
+@contextmanager
+def settings_inside(settings: Mapping[str, str]) -> Iterator[Settings]:
+    """Translate pip's settings to what is reached from inside a build.
+
+    An index in a folder of this machine is not, and is left out.
+    """
+    lines = ["[global]"]
+    for option in ("index-url", "trusted-host", "timeout"):
+        if settings.get(option) and not settings[option].startswith("file:"):
+            lines.append(f"{option} = {settings[option]}")
+    further = [at for at in settings.get("extra-index-url", "").split() if "file:" not in at]
+    if further:
+        lines.append(f"extra-index-url = {' '.join(further)}")
+    secrets = {}
+    certificates = Path(settings.get("cert", ""))
+    if certificates.is_file():
+        secrets["pip_cert"] = certificates
+        lines.append(f"cert = {CERTIFICATES}")
+    folders = [Path(at).expanduser() for at in settings.get("find-links", "").split()]
+    wheels = next((each for each in folders if each.is_dir() and any(each.glob("*.whl"))), None)
+    with tempfile.TemporaryDirectory(prefix="digits-image-") as folder:
+        secrets["pip_conf"] = Path(folder) / "pip.conf"
+        secrets["pip_conf"].write_text("\n".join(lines) + "\n", encoding="utf-8")
+        yield Settings(secrets, wheels)
+
+
+def wheels_image(engine: Engine, folder: Path) -> str:
+    """Return the image with the wheels in ``folder``, made where there is none of the same."""
+    found = sorted((each.name, each.stat().st_size) for each in folder.glob("*.whl"))
+    name = f"digits-wheels:{hashlib.sha256(repr(found).encode()).hexdigest()[:12]}"
+    if engine.image_id(name) is None:
+        engine.load_folder(folder, name)
+    return name
+
+
+def build(engine: Engine, target: str, tag: str) -> str:
+    """Build ``target`` as ``tag`` and return the digest of the image."""
+    arguments = {name: os.environ[name] for name in PROXIES if name in os.environ}
+    base = os.environ.get("BASE_IMAGE") or (OWN_BASE if engine.image_id(OWN_BASE) else None)
+    if base:
+        arguments["BASE_IMAGE"] = base
+    with settings_inside(pip_settings()) as inside:
+        if inside.wheels is not None:
+            arguments["WHEELS_IMAGE"] = wheels_image(engine, inside.wheels)
+        options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+        options += [f"--secret=id={name},src={file}" for name, file in inside.secrets.items()]
+        run_build(engine, *options, "--target", target, "--tag", tag, str(ROOT))
+    return built(engine, tag)
+
+
+def add_model(engine: Engine, image: str, tag: str, bundle: Path, version: str) -> str:
+    """Put a bundle into ``image`` as ``tag`` and return the digest of the new image."""
+    if not (bundle / "manifest.json").is_file():
+        raise DeploymentError(f"--model {bundle}: there is no bundle: manifest.json is missing")
+    options = [f"--build-arg=IMAGE={image}", f"--build-arg=VERSION={version}"]
+    run_build(engine, *options, "--tag", tag, str(bundle), file="Dockerfile.model")
+    return built(engine, tag)
+
+
+def run_build(engine: Engine, *options: str, file: str = "Dockerfile") -> None:
+    """Run ``docker build`` with the engine's BuildKit; what it says goes to standard error."""
+    command = [engine.program, "build", "--file", str(ROOT / "docker" / file), *options]
+    environment = {**os.environ, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
+    try:
+        ended = subprocess.run(
+            command, env=environment, stdout=sys.stderr, timeout=BUILD_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DeploymentError(f"docker build is given up after {BUILD_SECONDS:g} s") from error
+    if ended.returncode:
+        raise DeploymentError("docker build failed: see above")
+
+
+def built(engine: Engine, tag: str) -> str:
+    """Return the digest of what was built just now."""
+    found = engine.image_id(tag)
+    if found is None:
+        raise DeploymentError(f"{tag} was built and is not there: another command removed it")
+    return found
+
+
+def main() -> int:
+    """Build what is asked for; write the digest of each image to standard output."""
+    parser = argparse.ArgumentParser(prog="scripts/image", description=__doc__)
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
+    parser.add_argument("--tag", help="name of the image; digits-<target> where not given")
+    parser.add_argument("--model", type=Path, help="bundle folder to put into the image")
+    parser.add_argument("--version", default="", help="its name in answers, for example digits/3")
+    parser.add_argument("--sbom", type=Path, default=ROOT / "dist", help="folder for the SBOM")
+    given = parser.parse_args()
+    targets = given.targets or ["service"]
+    if (unknown := set(targets) - set(TARGETS)) or (given.tag and len(targets) > 1):
+        told = f"no target {', '.join(unknown)}" if unknown else "--tag names one image"
+        parser.error(f"{told}; there are {', '.join(TARGETS)}")
+    try:
+        engine = Engine.find()
+        for target in targets:
+            began = time.monotonic()
+            tag = given.tag or f"digits-{target}"
+            digest = build(engine, target, tag)
+            if given.model is not None:
+                digest = add_model(engine, tag, tag, given.model, given.version)
+            bill = write_bill(engine, tag, given.sbom / f"{target}.cdx.json", ROOT)
+            took = time.monotonic() - began
+            sys.stderr.write(f"digits: {tag} built in {took:.1f} s, {bill}\n")
+            sys.stdout.write(f"{digest}\n")
+    except DeploymentError as error:
+        sys.stderr.write(f"digits: {error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from digits.deployment.aws.faults import AwsError, explained, missing_is_fine
 from digits.deployment.aws.iam import VERSION
 from digits.deployment.aws.parts import Part, Stand
 from digits.deployment.aws.session import Session
+from digits.deployment.engine import Engine
 from digits.deployment.ledger import Resource
 from digits.errors import DeploymentError
 
@@ -25,9 +26,7 @@ MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
 )
 LOOK_SECONDS = 10.0
-
-#: runs the docker command: its arguments, and what it is given on standard input
-Docker = Callable[[Sequence[str], bytes | None], str]
+PUSH_SECONDS = 900.0
 
 
 class Repository(Part):
@@ -103,7 +102,7 @@ class Image(Part):
         repository: its name.
         image: the image here, by id or name.
         tag: under which it is pushed; made of its content.
-        docker: runs the docker command.
+        engine: has the image.
         registry: ``host:port`` of a stand-in for ECR's, without TLS and log-in; null: ECR.
     """
 
@@ -116,11 +115,11 @@ class Image(Part):
         image: str,
         *,
         tag: str,
-        docker: Docker,
+        engine: Engine,
         registry: str | None = None,
     ) -> None:
         self._aws, self._repository, self._image = aws, repository, image
-        self._tag, self._docker, self._registry = tag, docker, registry
+        self._tag, self._engine, self._registry = tag, engine, registry
         self.name = f"{repository}:{tag}"
         self.facts = {"repository": repository, "tag": tag}
 
@@ -168,21 +167,25 @@ class Image(Part):
         # What docker remembers of a log-in goes into a folder that is removed at once.
         with tempfile.TemporaryDirectory(prefix="digits-docker-") as config:
             if not self._registry:
-                user, password = self._login()
-                login = ["--config", config, "login", "--username", user, "--password-stdin"]
-                self._docker([*login, self.host], password.encode())
-            self._docker(["tag", self._image, remote], None)
+                self._log_in(config)
+            self._engine.run("tag", self._image, remote)
             try:
-                self._docker(["--config", config, "push", "--quiet", remote], None)
+                push = ("--config", config, "push", "--quiet", remote)
+                self._engine.run(*push, seconds=PUSH_SECONDS)
             finally:
-                self._docker(["rmi", "--no-prune", remote], None)
+                self._engine.run("rmi", "--no-prune", remote)
 
-    def _login(self) -> tuple[str, str]:
+    def _log_in(self, config: str) -> None:
         with explained():
             found = self._aws.client("ecr").get_authorization_token()
-        token = base64.b64decode(found["authorizationData"][0]["authorizationToken"]).decode()
-        user, _, password = token.partition(":")
-        return user, password
+        token = base64.b64decode(found["authorizationData"][0]["authorizationToken"])
+        user, _, password = token.partition(b":")
+        reading, writing = os.pipe()
+        with os.fdopen(reading, "rb") as stdin, os.fdopen(writing, "wb") as pipe:
+            pipe.write(password)  # has room in the pipe: nobody reads yet
+            pipe.close()
+            login = ("--config", config, "login", "--username", user.decode(), "--password-stdin")
+            self._engine.run(*login, self.host, stdin=stdin)
 
     def _digest_of_stand_in(self, registry: str) -> str | None:
         url = f"http://{registry}/v2/{self._repository}/manifests/{self._tag}"

@@ -1,0 +1,158 @@
+"""The service in a container: ``python -m serving.container``, settings from the environment.
+
+- ``DIGITS_MODEL``: the bundle's folder, ``/opt/ml/model`` where not given;
+- ``DIGITS_MODEL_VERSION``: its name in answers, for example ``digits/3``; without it, the beginning
+  of its digest;
+- ``DIGITS_MODEL_SHA256``: of its ``model.onnx``; another network is then not served;
+- ``DIGITS_SERVING_SETTINGS``: a file with :class:`serving.settings.Settings` as JSON;
+- ``DIGITS_SERVING_<KEY>``: one value of them, ``__`` between block and key, ``null`` for none:
+  ``DIGITS_SERVING_PORT=9000``, ``DIGITS_SERVING_LIMITS__RATE=50``.
+
+It listens at every address of the container, port 8000. Files are written to the temporary folder
+alone. A worker that dies ends them all: starting anew is for whoever started the container.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from digits.contract import leash, switches
+
+switches.apply()
+
+from digits.contract.manifest import ONNX, Manifest  # noqa: E402
+from digits.contract.pointer import Pointed, Pointer  # noqa: E402
+from digits.errors import ConfigError, DigitsError, Finding  # noqa: E402
+from serving.listening import listen  # noqa: E402
+from serving.settings import SETTINGS, Settings  # noqa: E402
+
+PREFIX, BETWEEN = "DIGITS_SERVING_", "__"
+MODEL, VERSION, DIGEST = "DIGITS_MODEL", "DIGITS_MODEL_VERSION", "DIGITS_MODEL_SHA256"
+FOLDER = "/opt/ml/model"
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def settings_of(environment: Mapping[str, str], own: Path) -> Settings:
+    """Return the settings that the environment describes.
+
+    Args:
+        environment: variables of the process.
+        own: a folder to write to.
+
+    Raises:
+        ConfigError: a value is unknown, of another type or out of range.
+        RegistryError: there is no model.
+    """
+    values: dict[str, Any] = {"host": "0.0.0.0", "deployment": "container"}
+    if environment.get(SETTINGS):
+        values |= Settings.read(Path(environment[SETTINGS])).model_dump(mode="json")
+    for name, value in environment.items():
+        if name.startswith(PREFIX) and name != SETTINGS:
+            _put(values, name, value)
+    values.setdefault("pointer", _model(environment, own))
+    return Settings.of(values)
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """Return the variables that :func:`settings_of` reads the same values from, but those
+    that are the container's own: pointer, address and port.
+    """
+    values = settings.model_dump(mode="json", exclude={"pointer", "host", "port"})
+    return dict(_variables(PREFIX, values))
+
+
+def _variables(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _variables(f"{prefix}{key.upper()}{BETWEEN}", value)
+        else:
+            yield f"{prefix}{key.upper()}", "null" if value is None else str(value)
+
+
+def _put(values: dict[str, Any], name: str, value: str) -> None:
+    *blocks, key = name.removeprefix(PREFIX).lower().split(BETWEEN)
+    for block in blocks:
+        values = values.setdefault(block, {})
+        if not isinstance(values, dict):
+            raise ConfigError([Finding(name, f"{block} is one value and has no keys")])
+    values[key] = None if value == "null" else value
+
+
+def _model(environment: Mapping[str, str], own: Path) -> Path:
+    """Return what names the model: its folder, or a pointer to it where more is known of it."""
+    folder = Path(environment.get(MODEL) or FOLDER)
+    version, digest = environment.get(VERSION, ""), environment.get(DIGEST, "")
+    if not version and not digest:
+        return folder
+    name, _, number = version.rpartition("/")
+    if version and not (name and number.isdecimal()):
+        raise ConfigError([Finding(VERSION, f"{version} is not of the form digits/3")])
+    pointed = Pointed(
+        name=name,
+        number=int(number) if version else None,
+        folder=folder,
+        onnx_sha256=digest or Manifest.read(folder).files[ONNX],
+    )
+    Pointer(champion=pointed).write(own / "pointer.json")
+    return own / "pointer.json"
+
+
+def main() -> int:
+    """Serve until a signal comes; return the exit code."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    try:
+        with tempfile.TemporaryDirectory(prefix="digits-") as folder:
+            return _serve(Path(folder))
+    except (DigitsError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return getattr(error, "exit_code", 1)
+
+
+def _serve(own: Path) -> int:
+    settings = settings_of(os.environ, own)
+    listener = listen(settings.host, settings.port)
+    if settings.workers > 1:
+        return _together(settings, listener, own)
+    from serving.__main__ import serve
+
+    serve(settings, listener)
+    return 0
+
+
+def _together(settings: Settings, listener: socket.socket, own: Path) -> int:
+    """Run the workers at one socket until a signal comes, or one of them ends."""
+    file, metrics = own / "settings.json", own / "metrics"
+    file.write_text(settings.model_dump_json(), encoding="utf-8")
+    metrics.mkdir()
+    descriptor = listener.fileno()
+    command = [sys.executable, "-m", "serving", str(file), "--fd", str(descriptor), leash.SWITCH]
+    workers = [
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            pass_fds=[descriptor],
+            env={**os.environ, METRICS: str(metrics)},
+        )
+        for _ in range(settings.workers)
+    ]
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        return 1
+    finally:
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,6 +1,8 @@
 """The service in a container: ``python -m serving.container``, settings from the environment.
 
-- ``DIGITS_MODEL``: the bundle's folder, ``/opt/ml/model`` where not given;
+- ``DIGITS_MODEL``: the bundle's folder, ``/opt/ml/model`` where not given; or a version of
+  an MLflow server, ``http://<server>/<model>@<alias>``, which is pulled (:mod:`serving.fetch`), and
+  whose alias is looked at every ``DIGITS_MODEL_SECONDS``, 30 where not given;
 - ``DIGITS_MODEL_VERSION``: its name in answers, for example ``digits/3``; without it, the beginning
   of its digest;
 - ``DIGITS_MODEL_SHA256``: of its ``model.onnx``; another network is then not served;
@@ -35,8 +37,10 @@ from serving.listening import listen  # noqa: E402
 from serving.settings import SETTINGS, Settings  # noqa: E402
 
 PREFIX, BETWEEN = "DIGITS_SERVING_", "__"
-MODEL, VERSION, DIGEST = "DIGITS_MODEL", "DIGITS_MODEL_VERSION", "DIGITS_MODEL_SHA256"
+MODEL, SECONDS = "DIGITS_MODEL", "DIGITS_MODEL_SECONDS"
+VERSION, DIGEST = "DIGITS_MODEL_VERSION", "DIGITS_MODEL_SHA256"
 FOLDER = "/opt/ml/model"
+PULLED_SECONDS, LONGEST_SECONDS = "30", 86_400
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -62,8 +66,9 @@ def settings_of(environment: Mapping[str, str], own: Path) -> Settings:
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
-    """Return the variables that :func:`settings_of` reads the same values from, but those
-    that are the container's own: pointer, address and port.
+    """Return the variables that :func:`settings_of` reads the same values from.
+
+    Pointer, address and port are left out: they are the container's own.
     """
     values = settings.model_dump(mode="json", exclude={"pointer", "host", "port"})
     return dict(_variables(PREFIX, values))
@@ -88,7 +93,10 @@ def _put(values: dict[str, Any], name: str, value: str) -> None:
 
 def _model(environment: Mapping[str, str], own: Path) -> Path:
     """Return what names the model: its folder, or a pointer to it where more is known of it."""
-    folder = Path(environment.get(MODEL) or FOLDER)
+    model = environment.get(MODEL) or FOLDER
+    if "://" in model:
+        return _pulled(model, environment.get(SECONDS) or PULLED_SECONDS, own / "models")
+    folder = Path(model)
     version, digest = environment.get(VERSION, ""), environment.get(DIGEST, "")
     if not version and not digest:
         return folder
@@ -103,6 +111,22 @@ def _model(environment: Mapping[str, str], own: Path) -> Path:
     )
     Pointer(champion=pointed).write(own / "pointer.json")
     return own / "pointer.json"
+
+
+def _pulled(address: str, seconds: str, folder: Path) -> Path:
+    from serving.fetch import Source
+
+    try:
+        interval = float(seconds)
+    except ValueError:
+        interval = 0.0
+    if not 1 <= interval <= LONGEST_SECONDS:
+        raise ConfigError([Finding(SECONDS, f"{seconds} is no number of seconds from 1 to a day")])
+    source = Source.of(address)
+    pointer = source.point(folder)
+    if source.alias is not None:
+        source.follow(folder, interval)
+    return pointer
 
 
 def main() -> int:

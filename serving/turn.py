@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import coroutine
 from typing import Any, Protocol
@@ -72,10 +73,12 @@ class Turn:
         self._limit = limit
         self._together = together
         self._arrived: list[_Begun] = []
+        self._vigil = _Vigil()
 
     def add(self, connection: Connection, answering: Coroutine[Any, None, Answer]) -> None:
         """Have a request answered that has arrived as a whole; once at a time of a connection."""
         if not self._arrived:
+            self._vigil.end()
             asyncio.get_running_loop().call_soon(self.take)
         self._arrived.append(_Begun(connection, answering))
         self._in_flight.arrived += 1
@@ -94,6 +97,39 @@ class Turn:
                 self._together()
                 for each in waiting:
                     _finish(each)
+            self._vigil.begin()
+
+
+class _Vigil:
+    """Keeps the loop from sleeping for a moment after an answer, if the next request comes so soon.
+
+    A process that sleeps between any two requests finds the processor's caches cold each time: one
+    client that asks again at once would cost twice the time that each of several does. Where the
+    last pause was longer than the moment, the loop sleeps as ever.
+    """
+
+    SECONDS = 100e-6
+
+    def __init__(self) -> None:
+        self._since = 0.0
+        self._is_kept = self._pays = False
+
+    def begin(self) -> None:
+        """An answer is on its way."""
+        self._since = time.perf_counter()
+        if self._pays and not self._is_kept:
+            self._is_kept = True
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def end(self) -> None:
+        """A request has come."""
+        self._pays = time.perf_counter() - self._since < self.SECONDS
+
+    def _look(self) -> None:
+        if time.perf_counter() - self._since < self.SECONDS:
+            asyncio.get_running_loop().call_soon(self._look)
+        else:
+            self._is_kept = self._pays = False
 
 
 def _finish(begun: _Begun) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Iterable
 
 from serving.errors import RequestError
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 def check_head(headers: dict[bytes, bytes], limit: int) -> None:
@@ -27,6 +30,12 @@ def too_large(limit: int) -> RequestError:
     return RequestError(
         413, "too_large", f"the body may have {limit:,} bytes", {"Connection": "close"}
     )
+
+
+def request_id(headers: dict[bytes, bytes]) -> str | None:
+    """Return the client's own name for the request, where that is a proper one."""
+    given = headers.get(b"x-request-id", b"")
+    return given.decode() if REQUEST_ID.fullmatch(given) else None
 
 
 def shown_key(headers: dict[bytes, bytes]) -> bytes | None:

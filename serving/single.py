@@ -14,7 +14,7 @@ from serving.answering import answer_of, in_json, one_by_one
 from serving.bodies import Asked, key_of
 from serving.call import Answer, Call, error_answer, truth
 from serving.errors import BROKEN, RequestError
-from serving.head import check_head, check_key, shown_key, too_large
+from serving.head import check_head, too_large
 from serving.model import loaded
 from serving.pictures import read_pictures
 from serving.reading import FORM, read
@@ -34,8 +34,7 @@ class Single:
         version: what answers name it, for example ``digits/3``; see
             :class:`serving.model.ServedModel`.
         threads: of ONNX Runtime.
-        limits: of one request; ``rate`` and ``in_flight`` are left to whoever calls.
-        keys: one of which a caller must show; empty: none (see :func:`serving.settings.api_keys`).
+        limits: of one request; ``rate``, ``in_flight`` and keys are left to whoever calls.
 
     Raises:
         RegistryError: there is no bundle, it is damaged, or does not know its own digit.
@@ -48,11 +47,9 @@ class Single:
         version: str | None = None,
         threads: int = 1,
         limits: Limits | None = None,
-        keys: frozenset[str] = frozenset(),
     ) -> None:
         self.model = loaded(folder, version=version, threads=threads)
         self.limits = limits or Limits()
-        self._keys = tuple(key.encode() for key in sorted(keys))
 
     def __call__(self, call: Call) -> Answer:
         """Answer a call, a wrong one too; never raises."""
@@ -68,10 +65,8 @@ class Single:
         """Answer a call.
 
         Raises:
-            RequestError: what ``/v1/predict`` would refuse, without a right key above all.
+            RequestError: what ``/v1/predict`` would refuse.
         """
-        if self._keys:
-            check_key(shown_key(call.headers), self._keys)
         check_head(call.headers, self.limits.body_bytes)
         if len(call.body) > self.limits.body_bytes:
             raise too_large(self.limits.body_bytes)

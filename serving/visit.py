@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +9,9 @@ from typing import Self
 
 from digits.contract.prediction import new_id
 from serving.call import Scope
+from serving.head import request_id
 from serving.intake import ClientGoneError
 
-REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 GONE = 499  # nginx's status for a client that did not wait
 
 
@@ -59,8 +58,7 @@ class Visit:
     def __enter__(self) -> Self:
         """Come in."""
         self.started = time.perf_counter()
-        given = self.headers.get(b"x-request-id", b"")
-        self.id = given.decode() if given and REQUEST_ID.fullmatch(given) else new_id()
+        self.id = request_id(self.headers) or new_id()
         self.in_flight.count += 1
         return self
 

@@ -116,15 +116,6 @@ def test_a_compressed_body_is_refused(single):
     assert (status, content["code"], content["request_id"]) == (415, "compressed", "a-call")
 
 
-def test_keys_are_asked_for(bundle):
-    guarded = Single(bundle, keys=frozenset({"right", "other"}))
-    body, kind = BODIES["bytes"]
-    assert ask(guarded, body, kind)[0] == 401
-    assert ask(guarded, body, kind, x_api_key="wrong")[1]["code"] == "key_needed"
-    assert ask(guarded, body, kind, x_api_key="right")[0] == 200
-    assert ask(guarded, body, kind, authorization="Bearer other")[0] == 200
-
-
 def test_answers_name_the_version(bundle):
     body, kind = BODIES["bytes"]
     assert ask(Single(bundle, version="digits/3"), body, kind)[1]["version"] == "digits/3"

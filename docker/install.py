@@ -1,7 +1,8 @@
 """Install extras of pyproject.toml, or packages by name, in the versions of requirements.lock.
 
-    python install.py PIP_PYTHON INTO_PYTHON NAME ...
+    python install.py [--from-source] PIP_PYTHON INTO_PYTHON NAME ...
 
+``base`` is what every extra stands on. With ``--from-source`` packages without a wheel are built.
 Runs while an image is built, with the standard library alone. Digits itself is not installed.
 """
 
@@ -16,7 +17,8 @@ from pathlib import Path
 
 def wanted(names: list[str], project: Path) -> list[str]:
     """Return requirements: those of the extra where a name is one, else the name itself."""
-    extras = tomllib.loads(project.read_text("utf-8"))["project"]["optional-dependencies"]
+    described = tomllib.loads(project.read_text("utf-8"))["project"]
+    extras = described["optional-dependencies"] | {"base": described["dependencies"]}
     return [each for name in names for each in extras.get(name, [name])]
 
 
@@ -27,10 +29,13 @@ def remove_tests(python: str) -> None:
 
 
 if __name__ == "__main__":
-    pip, into, *names = sys.argv[1:]
+    given = sys.argv[1:]
+    built = given[0] == "--from-source"
+    pip, into, *names = given[built:]
     here = Path(__file__).parent
     command = [pip, "-m", "pip", "--python", into, "install", "--disable-pip-version-check"]
-    options = ["--only-binary", ":all:", "--constraint", str(here / "requirements.lock")]
+    options = ["--constraint", str(here / "requirements.lock")]
+    options += [] if built else ["--only-binary", ":all:"]
     requirements = wanted(names, here / "pyproject.toml")
     subprocess.run([*command, *options, *requirements], check=True)
     remove_tests(into)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,14 @@ print(json.dumps({"python": python, "debian": debian}))
 NEVER = ("torch", "mlflow", "feast", "ray", "pip")  # in an image that only answers
 
 
-def write_bill(engine: Engine, image: str, file: Path, root: Path) -> str:
+def write_bill(
+    engine: Engine, image: str, file: Path, root: Path, never: Sequence[str] = NEVER
+) -> str:
     """Write the bill of ``image`` to ``file`` and return one line about it.
 
     Raises:
-        DeploymentError: it is no valid CycloneDX; or a package is there that requirements.lock
-            does not have, or in another version.
+        DeploymentError: it is no valid CycloneDX; or a package is there that is among ``never``,
+            or that requirements.lock does not have, or in another version.
     """
     listed = json.loads(
         engine.run(
@@ -43,7 +46,7 @@ def write_bill(engine: Engine, image: str, file: Path, root: Path) -> str:
     )
     text = as_cyclonedx(image, engine.image_id(image) or "", listed)
     lock = locked((root / "requirements.lock").read_text(encoding="utf-8"))
-    faults = [*invalid(text), *unlocked(listed["python"], lock)]
+    faults = [*invalid(text), *unlocked(listed["python"], lock, never)]
     if faults:
         raise DeploymentError(f"The bill of materials of {image} has faults: {'; '.join(faults)}")
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -90,15 +93,17 @@ def locked(lock: str) -> dict[str, str]:
     return {_plain(name): version for name, version in found}
 
 
-def unlocked(packages: list[list[str]], lock: dict[str, str]) -> list[str]:
-    """Return what is wrong with the Python packages of an image that only answers."""
+def unlocked(
+    packages: list[list[str]], lock: dict[str, str], never: Sequence[str] = NEVER
+) -> list[str]:
+    """Return what is wrong with the Python packages of an image."""
     faults = []
     for name, version in packages:
         if name == "digits":
             continue
-        if _plain(name) in NEVER:
+        if _plain(name) in never:
             faults.append(f"{name} has no place in it")
-        elif lock.get(_plain(name)) != version:
+        elif lock.get(_plain(name)) != version.partition("+")[0]:  # torch's build for the CPU
             faults.append(f"{name} {version} is not what requirements.lock has")
     return faults
 

@@ -20,7 +20,8 @@ from typing import NamedTuple
 
 from digits.deployment.engine import Engine
 from digits.errors import DeploymentError
-from scripts.bill_of_materials import write_bill
+from digits.tracking.record import git_commit
+from scripts.bill_of_materials import NEVER, write_bill
 from scripts.pip_settings import pip_settings
 
 ROOT = Path(__file__).parents[1]
@@ -28,7 +29,12 @@ OWN_BASE = "digits-base:bookworm"  # made by scripts/engine where no image can b
 BUILD_SECONDS = 1800.0
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 CERTIFICATES = "/run/secrets/pip_cert"
-TARGETS = ("service", "sagemaker", "lambda")
+#: target -> file that has it
+TARGETS = {
+    **dict.fromkeys(("service", "sagemaker", "lambda"), "Dockerfile"),
+    "train": "Dockerfile.train",
+    **dict.fromkeys(("postgres", "redis", "prometheus", "s3", "mlflow"), "Dockerfile.stack"),
+}
 
 
 class Settings(NamedTuple):
@@ -79,12 +85,15 @@ def build(engine: Engine, target: str, tag: str) -> str:
     base = os.environ.get("BASE_IMAGE") or (OWN_BASE if engine.image_id(OWN_BASE) else None)
     if base:
         arguments["BASE_IMAGE"] = base
+    if target == "train":
+        arguments["COMMIT"] = git_commit(ROOT)
     with settings_inside(pip_settings()) as inside:
         if inside.wheels is not None:
             arguments["WHEELS_IMAGE"] = wheels_image(engine, inside.wheels)
         options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
         options += [f"--secret=id={name},src={file}" for name, file in inside.secrets.items()]
-        run_build(engine, *options, "--target", target, "--tag", tag, str(ROOT))
+        options += ["--target", target, "--tag", tag]
+        run_build(engine, *options, str(ROOT), file=TARGETS[target])
     return built(engine, tag)
 
 
@@ -140,7 +149,8 @@ def main() -> int:
             digest = build(engine, target, tag)
             if given.model is not None:
                 digest = add_model(engine, tag, tag, given.model, given.version)
-            bill = write_bill(engine, tag, given.sbom / f"{target}.cdx.json", ROOT)
+            never = NEVER if TARGETS[target] == "Dockerfile" else ("pip",)
+            bill = write_bill(engine, tag, given.sbom / f"{target}.cdx.json", ROOT, never)
             took = time.monotonic() - began
             sys.stderr.write(f"digits: {tag} built in {took:.1f} s, {bill}\n")
             sys.stdout.write(f"{digest}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -92,7 +93,7 @@ def run_id_in(file: Path) -> str | None:
 def git_commit(folder: Path) -> str:
     """Return the commit checked out at ``folder``, ``-dirty`` appended for local changes.
 
-    ``unknown`` outside a checkout or without git.
+    Outside a checkout what ``DIGITS_COMMIT`` says, as in an image of ours; else ``unknown``.
     """
 
     def git(*arguments: str) -> str:
@@ -108,5 +109,5 @@ def git_commit(folder: Path) -> str:
         commit = git("rev-parse", "HEAD")
         changes = git("status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):
-        return "unknown"
+        return os.environ.get("DIGITS_COMMIT") or "unknown"
     return f"{commit}-dirty" if changes else commit

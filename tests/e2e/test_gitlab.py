@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,13 +16,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "ci" / "node_modules" / ".bin" / "gitlab-ci-local"
 Done = subprocess.CompletedProcess[str]
-REJECTED = 12
-# Three epochs do not make a model that the default gate would let pass.
-EASY = (
-    "gate.min_accuracy=0.2 gate.min_worst_class=0 gate.max_calibration_error=0.9"
-    " gate.min_mean_corruption=0.1 gate.min_worst_corruption=0"
-    " gate.max_explanation_similarity=null"
-)
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(600)]
 
@@ -108,24 +102,18 @@ def _checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def test_train_and_judge_run_as_jobs_with_the_overrides_that_people_type(
     checkout: Checkout,
 ) -> None:
-    quick = {"DIGITS_TRAIN": "model=tiny trainer.max_epochs=3"}
-    easy = {"DIGITS_JUDGE": EASY, "DIGITS_EVALUATE": "classification_report=false"}
-    done = checkout.pipeline("train", "judge", "--no-artifacts-to-source", **quick, **easy)
+    quick = {"DIGITS_TRAIN": "model=tiny trainer.max_epochs=1"}
+    asked = {"DIGITS_EVALUATE": "runtime=onnx classification_report=false"}
+    done = checkout.pipeline("train", "judge", "--no-artifacts-to-source", **quick, **asked)
     said = done.stdout + done.stderr
-    assert done.returncode == 0, said
-    assert "$ scripts/run task=train model=tiny trainer.max_epochs=3" in said
-    kept = checkout.folder / ".gitlab-ci-local" / "artifacts" / "judge" / "outputs" / "ci"
-    assert {file.name for file in kept.iterdir()} >= {"model_card.md", "evidence.html"}
-    assert "digits version 1" in (kept / "model_card.md").read_text(encoding="utf-8")
-
-
-def test_a_model_that_the_gate_turns_away_fails_the_job(checkout: Checkout) -> None:
-    asked = {"DIGITS_JUDGE": "gate.min_accuracy=1", "DIGITS_EVALUATE": "runtime=onnx"}
-    done = checkout.pipeline("judge", "--no-artifacts-to-source", **asked)
-    said = done.stdout + done.stderr
+    assert "$ scripts/run task=train model=tiny trainer.max_epochs=1" in said
+    assert re.search(r"PASS.* train\b", said), said
+    # One epoch does not make a model that the gate lets pass: the pipeline fails, and keeps why.
     assert done.returncode != 0
     assert "Rejected: digits version 1 is not promoted" in said
-    assert f"FAIL  judge exited with code {REJECTED}" in " ".join(said.split("  ")) or True
+    assert re.search(r"judge finished in .* FAIL.* 12\b", said), said
+    kept = checkout.folder / ".gitlab-ci-local" / "artifacts" / "judge" / "outputs" / "ci"
+    assert {file.name for file in kept.iterdir()} >= {"model_card.md", "evidence.html"}
 
 
 def test_a_job_without_its_variable_fails_and_names_it(checkout: Checkout) -> None:

@@ -2,8 +2,8 @@
 
 A direct invoke has nothing but what ``/v1/predict`` takes as JSON, and gets what it answers; an
 error has its ``status`` beside it. The environment says what is answered from: ``DIGITS_MODEL``,
-the bundle's folder; ``DIGITS_MODEL_VERSION``, its name; ``DIGITS_SERVING_LIMITS``, as JSON;
-``DIGITS_API_KEYS``, one of which is asked for where a request comes over HTTP.
+the bundle's folder; ``DIGITS_MODEL_VERSION``, its name; limits and log as in
+:mod:`serving.environment`; ``DIGITS_API_KEYS``, one of which is asked for over HTTP.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from digits.contract.prediction import new_id  # noqa: E402
 from serving import headers as of_answers  # noqa: E402
 from serving import logs  # noqa: E402
 from serving.call import Answer, Call, error_answer, json_answer  # noqa: E402
+from serving.environment import values_of  # noqa: E402
 from serving.errors import BROKEN, RequestError  # noqa: E402
 from serving.head import check_key, request_id, shown_key, too_large  # noqa: E402
-from serving.settings import Limits, api_keys  # noqa: E402
+from serving.settings import Settings, api_keys  # noqa: E402
 from serving.single import ROUTE, Single  # noqa: E402
 
 MODEL = "DIGITS_MODEL"
 VERSION = "DIGITS_MODEL_VERSION"
-LIMITS = "DIGITS_SERVING_LIMITS"
 HOME = "LAMBDA_TASK_ROOT"  # AWS's own: where a function in a zip finds its files
 MOST_ANSWER = 5_900_000  # bytes; Lambda lets 6 MB pass, the headers and quotes among them
 HEALTH = ("/healthz", "/readyz", "/ping")
@@ -166,16 +166,19 @@ def function() -> Function:
     """Load the model that the environment names; once in a process.
 
     Raises:
-        RegistryError: there is none, or it cannot be trusted.
+        ConfigError: a setting is wrong.
+        RegistryError: there is no model, or it cannot be trusted.
     """
-    logs.to_stderr("info")
-    home = Path(os.environ.get(HOME, "."))
+    folder = Path(os.environ.get(HOME, ".")) / os.environ.get(MODEL, "model")
+    settings = Settings.of(values_of(os.environ, {"pointer": folder}))
+    logs.to_stderr(settings.log.level)
     single = Single(
-        home / os.environ.get(MODEL, "model"),
+        folder,
         version=os.environ.get(VERSION) or None,
-        limits=Limits.model_validate_json(os.environ.get(LIMITS) or "{}"),
+        threads=settings.threads,
+        limits=settings.limits,
     )
-    return Function(single, logs.Journal("errors"), api_keys())
+    return Function(single, logs.Journal(settings.log.requests), api_keys())
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:

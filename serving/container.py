@@ -22,7 +22,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,11 @@ switches.apply()
 from digits.contract.manifest import ONNX, Manifest  # noqa: E402
 from digits.contract.pointer import Pointed, Pointer  # noqa: E402
 from digits.errors import ConfigError, DigitsError, Finding  # noqa: E402
+from serving.environment import as_environment as as_environment  # noqa: E402
+from serving.environment import values_of  # noqa: E402
 from serving.listening import listen  # noqa: E402
 from serving.settings import SETTINGS, Settings  # noqa: E402
 
-PREFIX, BETWEEN = "DIGITS_SERVING_", "__"
 MODEL, SECONDS = "DIGITS_MODEL", "DIGITS_MODEL_SECONDS"
 VERSION, DIGEST = "DIGITS_MODEL_VERSION", "DIGITS_MODEL_SHA256"
 FOLDER = "/opt/ml/model"
@@ -58,37 +59,9 @@ def settings_of(environment: Mapping[str, str], own: Path) -> Settings:
     values: dict[str, Any] = {"host": "0.0.0.0", "deployment": "container"}
     if environment.get(SETTINGS):
         values |= Settings.read(Path(environment[SETTINGS])).model_dump(mode="json")
-    for name, value in environment.items():
-        if name.startswith(PREFIX) and name != SETTINGS:
-            _put(values, name, value)
+    values_of(environment, values)
     values.setdefault("pointer", _model(environment, own))
     return Settings.of(values)
-
-
-def as_environment(settings: Settings) -> dict[str, str]:
-    """Return the variables that :func:`settings_of` reads the same values from.
-
-    Pointer, address and port are left out: they are the container's own.
-    """
-    values = settings.model_dump(mode="json", exclude={"pointer", "host", "port"})
-    return dict(_variables(PREFIX, values))
-
-
-def _variables(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from _variables(f"{prefix}{key.upper()}{BETWEEN}", value)
-        else:
-            yield f"{prefix}{key.upper()}", "null" if value is None else str(value)
-
-
-def _put(values: dict[str, Any], name: str, value: str) -> None:
-    *blocks, key = name.removeprefix(PREFIX).lower().split(BETWEEN)
-    for block in blocks:
-        values = values.setdefault(block, {})
-        if not isinstance(values, dict):
-            raise ConfigError([Finding(name, f"{block} is one value and has no keys")])
-    values[key] = None if value == "null" else value
 
 
 def _model(environment: Mapping[str, str], own: Path) -> Path:

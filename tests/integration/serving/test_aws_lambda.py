@@ -174,7 +174,7 @@ def test_what_breaks_is_answered_and_logged(bundle, monkeypatch, caplog):
 def test_the_environment_says_what_is_answered_from(bundle, monkeypatch):
     monkeypatch.setenv("DIGITS_MODEL", str(bundle))
     monkeypatch.setenv("DIGITS_MODEL_VERSION", "digits/7")
-    monkeypatch.setenv("DIGITS_SERVING_LIMITS", '{"batch": 1}')
+    monkeypatch.setenv("DIGITS_SERVING_LIMITS__BATCH", "1")
     monkeypatch.setattr(logging.root, "handlers", [])
     aws_lambda.function.cache_clear()
     context = SimpleNamespace(aws_request_id="of-the-invoke")

@@ -26,28 +26,29 @@ def help_text(commands: str, conf: Path) -> str:
         commands: what can be typed, a line for each.
         conf: the folder that holds ``config.yaml`` and a folder for each group.
     """
-    files = sorted(conf.glob("*/**/*.yaml"), key=lambda file: (_group(file, conf), file))
+    files = sorted(conf.glob("*/**/*.yaml"), key=lambda file: (group_of(file, conf), file))
     width = max(len(file.stem) for file in files)
-    chosen = _defaults(conf)
+    chosen = chosen_by_default(conf)
     parts = [commands.strip(), "Groups, each with its options; * is the default:"]
-    for group, options in groupby(files, lambda file: _group(file, conf)):
+    for group, options in groupby(files, lambda file: group_of(file, conf)):
         if group.partition("/")[0] == "hydra":  # set by other groups, seldom typed
             continue
         default = chosen.get(group)
-        leader = _leader(default)
+        leader = leader_of(default)
         lines = [f"{group}=" + (f"  (follows {leader})" if leader else "")]
         for file in options:
             mark = "*" if file.stem == (chosen.get(leader) if leader else default) else " "
-            lines.append(f"  {mark} {file.stem:<{width}}  {_header(file)}".rstrip())
+            lines.append(f"  {mark} {file.stem:<{width}}  {header(file)}".rstrip())
         parts.append("\n".join(lines))
     return "\n\n".join([*parts, SWITCHES])
 
 
-def _group(file: Path, conf: Path) -> str:
+def group_of(file: Path, conf: Path) -> str:
+    """Return the group of an option's file: ``hydra/sweeper`` of ``hydra/sweeper/search.yaml``."""
     return file.parent.relative_to(conf).as_posix()
 
 
-def _header(file: Path) -> str:
+def header(file: Path) -> str:
     """Return the first comment that is not an instruction to Hydra."""
     for line in file.read_text(encoding="utf-8").splitlines():
         if line.startswith("#") and not line.startswith("# @"):
@@ -55,7 +56,7 @@ def _header(file: Path) -> str:
     return ""
 
 
-def _defaults(conf: Path) -> dict[str, str | None]:
+def chosen_by_default(conf: Path) -> dict[str, str | None]:
     """Return group -> option for a command line that names no more than a task.
 
     Where tasks differ, it is the option of the task that is the default.
@@ -77,6 +78,6 @@ def _defaults_list(file: Path) -> dict[str, str | None]:
     }
 
 
-def _leader(option: str | None) -> str | None:
+def leader_of(option: str | None) -> str | None:
     """Return the group whose option this one is named after: ``data`` of ``${data}``."""
     return option[2:-1] if option and option.startswith("${") else None

@@ -17,8 +17,6 @@ extensions = ["myst_parser"]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 exclude_patterns = ["results/**", "pictures/**"]
-# A page that a later step adds is in the list as soon as it is there.
-suppress_warnings = ["toc.empty_glob"]
 
 html_theme = "furo"
 html_title = project

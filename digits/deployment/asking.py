@@ -22,10 +22,13 @@ def reply(
     body: bytes | None = None,
     *,
     kind: str = "application/octet-stream",
+    method: str | None = None,
     headers: Mapping[str, str] | None = None,
     seconds: float = ANSWER_SECONDS,
 ) -> Reply:
     """Send a body of this ``kind``, or ask without one; return any answer.
+
+    ``method`` is POST where there is a body, else GET, if it is not said.
 
     The first key of ``DIGITS_API_KEYS`` goes along.
 
@@ -39,7 +42,7 @@ def reply(
     began = time.perf_counter()
     try:
         with urllib.request.urlopen(
-            urllib.request.Request(url, body, sent), timeout=seconds
+            urllib.request.Request(url, body, sent, method=method), timeout=seconds
         ) as got:
             status, content = got.status, got.read(MOST_BYTES)
     except urllib.error.HTTPError as error:

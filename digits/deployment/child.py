@@ -24,9 +24,11 @@ class Child:
     """A module of ours in a process of its own, which ends when this one does.
 
     Args:
-        arguments: of ``python -m``.
+        arguments: of ``python -m``; the whole command of a program that is not our ``own``, which
+            does not notice when this process is killed.
         environment: of the process.
         descriptors: that it inherits.
+        own: whether it is a module of ours.
 
     Attributes:
         failures: how often it has ended soon after its start, in succession.
@@ -38,9 +40,10 @@ class Child:
         *,
         environment: Mapping[str, str],
         descriptors: Sequence[int] = (),
+        own: bool = True,
     ) -> None:
         self.failures = 0
-        self._command = [*PYTHON, "-m", *arguments, leash.SWITCH]
+        self._command = [*PYTHON, "-m", *arguments, leash.SWITCH] if own else list(arguments)
         self._environment = dict(environment)
         self._descriptors = tuple(descriptors)
         self._process: subprocess.Popen[bytes] | None = None

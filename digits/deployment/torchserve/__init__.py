@@ -1,0 +1,1 @@
+"""`deployment=torchserve`: the archive, the server under supervision, and what is asked of it."""

@@ -7,10 +7,11 @@ as ``POST /v1/predict`` does it, with the same code.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from digits.contract import switches
 
@@ -26,17 +27,19 @@ BUNDLE = "bundle"  # folder within the archive
 NAMED = "digits_version"  # in the archive's manifest: what answers name the model
 
 
-class Context(Protocol):
-    """What of TorchServe's context is used here; ``index`` counts the requests of a batch."""
+if TYPE_CHECKING:  # TorchServe takes the one class that it finds here
 
-    manifest: Mapping[str, Any]
-    system_properties: Mapping[str, Any]
+    class Context(Protocol):
+        """What of TorchServe's context is used here; ``index`` counts the requests of a batch."""
 
-    def get_request_id(self, idx: int) -> str | None: ...  # noqa: D102
-    def get_all_request_header(self, idx: int) -> Mapping[str, Any]: ...  # noqa: D102
-    def set_response_status(self, code: int, phrase: str, idx: int) -> None: ...  # noqa: D102
-    def set_response_content_type(self, idx: int, value: str) -> None: ...  # noqa: D102
-    def set_response_header(self, idx: int, key: str, value: str) -> None: ...  # noqa: D102
+        manifest: Mapping[str, Any]
+        system_properties: Mapping[str, Any]
+
+        def get_request_id(self, idx: int) -> str | None: ...  # noqa: D102
+        def get_all_request_header(self, idx: int) -> Mapping[str, Any]: ...  # noqa: D102
+        def set_response_status(self, code: int, phrase: str, idx: int) -> None: ...  # noqa: D102
+        def set_response_content_type(self, idx: int, value: str) -> None: ...  # noqa: D102
+        def set_response_header(self, idx: int, key: str, value: str) -> None: ...  # noqa: D102
 
 
 class Handler:
@@ -53,6 +56,7 @@ class Handler:
         Raises:
             RegistryError: the bundle is damaged; TorchServe's log has it.
         """
+        logging.getLogger().setLevel(logging.WARNING)  # TorchServe's worker tells of each request
         settings = Settings.named_by_environment() if os.environ.get(SETTINGS) else None
         self._single = Single(
             Path(context.system_properties["model_dir"]) / BUNDLE,

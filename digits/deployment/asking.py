@@ -51,7 +51,7 @@ def reply(
         raise DeploymentError(f"{url} does not answer: {error}") from error
     took = time.perf_counter() - began
     try:
-        found = json.loads(content)
+        found = json.loads(content.strip() or b"{}")  # TorchServe gives a new token without a word
     except ValueError as error:
         told = content[:200].decode(errors="replace")
         raise DeploymentError(f"{url} answers {status}, and not in JSON: {told}") from error

@@ -16,12 +16,14 @@ class Addresses:
 
     Attributes:
         inference: for predictions.
-        management: to register versions and to see its metrics.
+        management: to register versions.
+        metrics: for Prometheus.
         grpc_inference, grpc_management: the same by gRPC; TorchServe cannot do without.
     """
 
     inference: str
     management: str
+    metrics: str
     grpc_inference: str
     grpc_management: str
 
@@ -53,6 +55,7 @@ def choose(host: str, port: int, management_port: int, held: Addresses | None) -
     return Addresses(
         _free(host, port, held.inference if held else ""),
         _free(LOOPBACK, management_port, held.management if held else ""),
+        _free(LOOPBACK, 0, ""),
         _free(LOOPBACK, 0, ""),
         _free(LOOPBACK, 0, ""),
     )

@@ -29,6 +29,7 @@ LOGGING = """\
   </Appenders>
   <Loggers>
     <Root level="warn"><AppenderRef ref="all"/></Root>
+    <Logger name="MODEL_LOG" level="info"/>
     <Logger name="MODEL_METRICS" level="off"/>
     <Logger name="TS_METRICS" level="off"/>
     <Logger name="ACCESS_LOG" level="off"/>
@@ -109,7 +110,8 @@ def configure(
     values: Mapping[str, object] = {
         "inference_address": addresses.inference,
         "management_address": addresses.management,
-        "metrics_address": addresses.management,
+        "metrics_address": addresses.metrics,
+        "metrics_mode": "prometheus",
         "grpc_inference_address": "127.0.0.1",
         "grpc_inference_port": grpc[0],
         "grpc_management_address": "127.0.0.1",
@@ -123,6 +125,7 @@ def configure(
         "disable_system_metrics": "true",
         "number_of_gpu": 0,
         "job_queue_size": limits.in_flight,
+        "decode_input_request": "false",  # the handler itself says what is wrong with a body
         "max_request_size": limits.body_bytes + SPARE_BYTES,
         "default_workers_per_model": settings.workers,
         "default_response_timeout": seconds(settings),
@@ -139,8 +142,8 @@ def _as_loaded(model: Pointed, settings: Settings) -> dict[str, object]:
         "marName": archive_name(model),
         "minWorkers": settings.workers,
         "maxWorkers": settings.workers,
-        "batchSize": settings.batching.max_batch,
-        "maxBatchDelay": round(settings.batching.max_wait_ms),
+        "batchSize": together(settings)[0],
+        "maxBatchDelay": together(settings)[1],
         "responseTimeout": seconds(settings),
     }
 
@@ -148,3 +151,12 @@ def _as_loaded(model: Pointed, settings: Settings) -> dict[str, object]:
 def seconds(settings: Settings) -> int:
     """Return the time that a request may take, as TorchServe counts it: whole seconds."""
     return max(1, round(settings.limits.request_seconds))
+
+
+def together(settings: Settings) -> tuple[int, int]:
+    """Return the requests of a batch and the milliseconds that the first of them waits for others.
+
+    TorchServe knows no batch of what happens to be there: without a wait each request is its own.
+    """
+    wait = round(settings.batching.max_wait_ms)
+    return (settings.batching.max_batch, wait) if wait else (1, 1)

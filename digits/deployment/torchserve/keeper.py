@@ -26,8 +26,8 @@ from digits.deployment.service import LOCK, LOOKED_AT_SECONDS
 log = logging.getLogger("digits.torchserve")
 
 COMMAND = "command.json"  # in the folder: what is run, with its environment
+ANSWERED = "answered"  # is there once its workers have answered
 LOG = "service.log"
-FAST_FAILURES = 3  # in succession: then it never will
 END_SECONDS = 30.0  # TorchServe lets requests finish by itself
 TICK_SECONDS = 0.2
 
@@ -60,11 +60,11 @@ def keep(folder: Path) -> int:
     server = Child(given["command"], environment={**os.environ, **given["environment"]}, own=False)
     while not ending.wait(TICK_SECONDS):
         code = server.ended()
+        if code is not None and not (folder / ANSWERED).exists():
+            log.error("TorchServe ended with %d before it answered; it says why above.", code)
+            return 1
         if code is not None:
             log.warning("TorchServe ended with %d; it is started again.", code)
-        if server.failures >= FAST_FAILURES:
-            log.error("TorchServe cannot be kept up; it says why above.")
-            return 1
         server.start_if_due()
         keep_short(folder / LOG)
     server.terminate()

@@ -43,14 +43,14 @@ class Management:
         self._model = model
         self._wait = wait_seconds
 
-    def register(self, archive: str, *, workers: int, batch: int, delay: int, seconds: int) -> None:
+    def register(self, archive: str, *, workers: int, batch: tuple[int, int], seconds: int) -> None:
         """Load an archive out of the model store, and wait until its workers answer.
 
         Args:
             archive: file name.
             workers: processes that answer from it.
-            batch: requests answered together at most.
-            delay: milliseconds that the first of them waits for others.
+            batch: requests answered together at most, and the milliseconds that the first of them
+                waits for others.
             seconds: that a request may take.
 
         Raises:
@@ -62,8 +62,8 @@ class Management:
             url=archive,
             model_name=self._model,
             initial_workers=workers,
-            batch_size=batch,
-            max_batch_delay=delay,
+            batch_size=batch[0],
+            max_batch_delay=batch[1],
             response_timeout=seconds,
             synchronous="true",
         )

@@ -38,7 +38,6 @@ def start(folder: Path, settings: Settings, *, temporary: Path) -> subprocess.Po
     """
     environment = {
         NAMES_SETTINGS: str(folder / SETTINGS),
-        "TS_DECODE_INPUT_REQUEST": "false",  # we say ourselves what is wrong with a body
         "OMP_NUM_THREADS": str(settings.threads),
     }
     run = {"command": command(folder, temporary), "environment": environment}
@@ -64,7 +63,7 @@ def stop(folder: Path) -> None:
     """
     until = time.monotonic() + END_SECONDS + 5
     number = signal.SIGTERM
-    while found := _processes(folder):
+    while found := processes(folder):
         late = time.monotonic() - until
         if late > END_SECONDS:
             raise DeploymentError(f"TorchServe does not end: see {folder / LOG}")
@@ -77,10 +76,10 @@ def stop(folder: Path) -> None:
 
 def is_there(folder: Path) -> bool:
     """Tell whether keeper or server of a folder are there."""
-    return bool(_processes(folder))
+    return bool(processes(folder))
 
 
-def _processes(folder: Path) -> list[psutil.Process]:
+def processes(folder: Path) -> list[psutil.Process]:
     """Return keeper and server of a folder, known by their command lines."""
     import psutil
 

@@ -14,8 +14,8 @@ from digits.deployment.ledger import Ledger, Release
 from digits.deployment.torchserve import process
 from digits.deployment.torchserve.addresses import Addresses, choose
 from digits.deployment.torchserve.archive import archive_name, model_version, write_archive
-from digits.deployment.torchserve.command import SETTINGS, STORE, configure, java, seconds
-from digits.deployment.torchserve.keeper import LOG
+from digits.deployment.torchserve.command import SETTINGS, STORE, configure, java, seconds, together
+from digits.deployment.torchserve.keeper import ANSWERED, LOG
 from digits.deployment.torchserve.management import Management, ready
 from digits.errors import DeploymentError
 from serving.settings import Settings
@@ -101,8 +101,10 @@ class Server:
             self._make_room(ledger, addresses)
             self._archive(model)
             configure(self.folder, model, settings, addresses, self._token_minutes)
+            (self.folder / ANSWERED).unlink(missing_ok=True)
             started = process.start(self.folder, settings, temporary=self._temporary)
             self._await(started, model, settings.workers)
+            (self.folder / ANSWERED).touch()
         except BaseException as fault:
             process.stop(self.folder)
             told = self._last_lines()
@@ -139,8 +141,7 @@ class Server:
             management.register(
                 archive_name(model),
                 workers=settings.workers,
-                batch=settings.batching.max_batch,
-                delay=round(settings.batching.max_wait_ms),
+                batch=together(settings),
                 seconds=seconds(settings),
             )
         # What is started anew from here on answers from it too.

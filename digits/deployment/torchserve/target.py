@@ -92,6 +92,7 @@ class TorchServe(Target):
             ("workers", f"{ready(found)} of {found['minWorkers']} ready"),
             ("before", previous.model.version if previous else "none"),
             ("management", addresses.management),
+            ("metrics", f"{addresses.metrics}/metrics"),
             ("tokens", str(self.folder / KEYS)),
             ("log", str(self.folder / LOG)),
         )

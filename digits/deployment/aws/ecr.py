@@ -107,6 +107,7 @@ class Image(Part):
     """
 
     kind = IMAGE
+    of_content = True
 
     def __init__(
         self,

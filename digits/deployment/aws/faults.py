@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from textwrap import shorten
 from typing import Any
 
 from digits.errors import DeploymentError
@@ -14,9 +15,9 @@ MISSING = frozenset(
         "ImageNotFoundException",
         "LayersNotFoundException",
         "NoSuchBucket",
-        "NoSuchBucketPolicy",
         "NoSuchEntity",
         "NoSuchKey",
+        "NoSuchPublicAccessBlockConfiguration",
         "NotFound",
         "ObjectNotFoundException",
         "RepositoryNotFoundException",
@@ -46,6 +47,7 @@ QUOTA = frozenset(
         "TooManyBuckets",
     }
 )
+LONGEST = 500  # characters of AWS's own words: it likes to list all that it would have taken
 NO_CREDENTIALS = (
     "No AWS credentials that can be used: set AWS_PROFILE (after aws sso login), or "
     "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role gives them"
@@ -120,7 +122,8 @@ def missing_is_fine() -> Iterator[None]:
 
 def _refusal(error: Any) -> AwsError:
     found = error.response.get("Error", {})
-    code, told = str(found.get("Code", "")), str(found.get("Message", ""))
+    code = str(found.get("Code", ""))
+    told = shorten(str(found.get("Message", "")), LONGEST, placeholder=" …")
     operation = error.operation_name
     message = f"AWS refuses {operation}: {told or 'it gives no reason'} ({code})"
     if code in DENIED:

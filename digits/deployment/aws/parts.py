@@ -14,6 +14,10 @@ Stand = Literal["create", "change", "keep"]
 Remover = Callable[[Resource], None]
 
 
+class UnfinishedError(DeploymentError):
+    """AWS is still at work: nothing may be removed under it."""
+
+
 class Part(ABC):
     """One thing that a deployment needs.
 
@@ -21,12 +25,14 @@ class Part(ABC):
         kind, name: by which the ledger and a person know it.
         detail: what a person would like to know of it.
         facts: what else it takes to remove it.
+        of_content: whether the name says what is in it, so that it is the same whoever made it.
     """
 
     kind: ClassVar[str]
     name: str
     detail: str = ""
     facts: Mapping[str, str] = {}
+    of_content: ClassVar[bool] = False
 
     @abstractmethod
     def look(self) -> Stand:
@@ -50,7 +56,8 @@ def planned(ledger: Ledger, parts: Iterable[Part]) -> list[Step]:
     steps = []
     for part in parts:
         stand = part.look()
-        if stand != "create" and ledger.find(part.kind, part.name) is None:
+        is_ours = part.of_content or ledger.find(part.kind, part.name) is not None
+        if stand != "create" and not is_ours:
             raise taken(part.kind, part.name)
         steps.append(Step(stand, f"{part.kind} {part.name}", part.detail))
     return steps
@@ -65,8 +72,8 @@ def made(ledger: Ledger, parts: Iterable[Part]) -> list[Step]:
     steps = []
     for part in parts:
         (step,) = planned(ledger, [part])
+        ledger.making(part.kind, part.name, **part.facts)
         if step.change != "keep":
-            ledger.making(part.kind, part.name, **part.facts)
             part.make()
         steps.append(step)
     return steps
@@ -90,6 +97,7 @@ def removed(
 
     Raises:
         DeploymentError: something could not be removed; the message lists it.
+        UnfinishedError: AWS is still at work on one; what stands on it is left alone.
     """
     order = {kind: rank for rank, kind in enumerate(removers)}
     last_first = reversed(list(resources))
@@ -98,6 +106,8 @@ def removed(
         what = f"{resource.kind} {resource.name}"
         try:
             removers[resource.kind](resource)
+        except UnfinishedError:
+            raise
         except KeyError:
             faults.append(f"{what}: this version of Digits does not know how")
         except DeploymentError as error:

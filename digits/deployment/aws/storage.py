@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from digits.deployment.aws.faults import AwsError, explained, missing_is_fine
 from digits.deployment.aws.parts import Part, Stand, taken
 from digits.deployment.aws.session import Session
@@ -12,11 +9,17 @@ from digits.deployment.ledger import Resource
 
 BUCKET = "s3-bucket"
 OBJECT = "s3-object"
+NOT_PUBLIC = {
+    "BlockPublicAcls": True,
+    "IgnorePublicAcls": True,
+    "BlockPublicPolicy": True,
+    "RestrictPublicBuckets": True,
+}
 US_EAST_1 = "us-east-1"  # the one region that must not be named
 
 
 class Bucket(Part):
-    """A bucket that nobody reaches from outside, nor without encryption on the way.
+    """A bucket that can never be made public; S3 encrypts what is in it.
 
     Args:
         aws: where.
@@ -41,10 +44,11 @@ class Bucket(Part):
             if error.is_missing:
                 return "create"
             raise
-        policy = None
+        blocked = None
         with missing_is_fine():
-            policy = json.loads(s3.get_bucket_policy(Bucket=self.name)["Policy"])
-        return "keep" if policy == self.policy() else "change"
+            found = s3.get_public_access_block(Bucket=self.name)
+            blocked = found["PublicAccessBlockConfiguration"]
+        return "keep" if blocked == NOT_PUBLIC else "change"
 
     def make(self) -> None:
         """See :meth:`Part.make`."""
@@ -54,30 +58,8 @@ class Bucket(Part):
         with explained():
             if is_new:
                 s3.create_bucket(Bucket=self.name, **({} if region == US_EAST_1 else place))
-            s3.put_public_access_block(
-                Bucket=self.name,
-                PublicAccessBlockConfiguration={
-                    "BlockPublicAcls": True,
-                    "IgnorePublicAcls": True,
-                    "BlockPublicPolicy": True,
-                    "RestrictPublicBuckets": True,
-                },
-            )
             # The last step: what is cut short before it is changed once more.
-            s3.put_bucket_policy(Bucket=self.name, Policy=json.dumps(self.policy()))
-
-    def policy(self) -> dict[str, Any]:
-        """Return what is forbidden to everybody: to speak to it without encryption."""
-        arn = f"arn:{self._aws.partition}:s3:::{self.name}"
-        forbidden = {
-            "Sid": "OnlyEncrypted",
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "s3:*",
-            "Resource": [arn, f"{arn}/*"],
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        }
-        return {"Version": "2012-10-17", "Statement": [forbidden]}
+            s3.put_public_access_block(Bucket=self.name, PublicAccessBlockConfiguration=NOT_PUBLIC)
 
 
 class Object(Part):
@@ -90,6 +72,7 @@ class Object(Part):
     """
 
     kind = OBJECT
+    of_content = True
 
     def __init__(self, aws: Session, bucket: str, key: str, content: bytes) -> None:
         self._aws, self._content = aws, content

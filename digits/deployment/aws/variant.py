@@ -37,7 +37,7 @@ class Serverless:
     def faults(self) -> list[tuple[str, str]]:
         """Return (key, what is wrong) of values that do not go together."""
         if (self.provisioned_concurrency or 0) > self.max_concurrency:
-            return [("serverless.provisioned_concurrency", "is more than max_concurrency")]
+            return [("provisioned_concurrency", "is more than max_concurrency")]
         return []
 
     def __str__(self) -> str:
@@ -133,10 +133,10 @@ class RealTime:
         """Return (key, what is wrong) of values that do not go together."""
         found = []
         if self.scaling.max_instances < self.scaling.min_instances:
-            found.append(("realtime.scaling.max_instances", "is less than min_instances"))
+            found.append(("scaling.max_instances", "is less than min_instances"))
         if self.guardrails.shift != "all_at_once" and self.scaling.min_instances < 2:
-            fault = "needs at least two instances: realtime.scaling.min_instances=2"
-            found.append(("realtime.guardrails.shift", fault))
+            fault = "needs two instances at least: deployment.realtime.scaling.min_instances=2"
+            found.append(("guardrails.shift", fault))
         return found
 
     def __str__(self) -> str:

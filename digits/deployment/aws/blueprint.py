@@ -132,7 +132,10 @@ def permissions(aws: Session, repository: str, bundles: str, log_group: str) -> 
     """
     arn, here = f"arn:{aws.partition}", f"{aws.region}:{aws.account}"
     pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-    write = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+    write = [
+        f"logs:{each}"
+        for each in ("CreateLogGroup", "CreateLogStream", "DescribeLogStreams", "PutLogEvents")
+    ]
     return [
         _may(["s3:GetObject"], f"{arn}:s3:::{bundles}/*"),
         _may(pull, f"{arn}:ecr:{here}:repository/{repository}"),
@@ -164,9 +167,10 @@ def update(wanted: Wanted, alarms: list[str]) -> dict[str, Any]:
     """Return how an update is done: with guardrails where there are instances to shift between."""
     if isinstance(wanted.runs_on, Serverless):
         return {}
-    longest = int(wanted.wait_seconds)
+    scaling, longest = wanted.runs_on.scaling, int(wanted.wait_seconds)
     return {
-        "RetainAllVariantProperties": True,  # the number of instances is the scaling's
+        # The number of instances is the scaling's, where there is one.
+        "RetainAllVariantProperties": scaling.is_on,
         "DeploymentConfig": wanted.runs_on.guardrails.update(alarms, longest),
     }
 
@@ -192,8 +196,7 @@ def _scaling(aws: Session, endpoint: str, runs_on: Serverless | RealTime) -> lis
     if isinstance(runs_on, Serverless):
         return []
     scaling = runs_on.scaling
-    is_fixed = scaling.min_instances == scaling.max_instances
-    return [] if is_fixed else [ScaledVariant(aws, endpoint, scaling)]
+    return [ScaledVariant(aws, endpoint, scaling)] if scaling.is_on else []
 
 
 def _isolated(runs_on: Serverless | RealTime) -> bool:

@@ -65,6 +65,19 @@ class Endpoint(Part):
             raise
         return found
 
+    def size(self, found: Mapping[str, Any]) -> str:
+        """Return what it runs on, out of what AWS says of it."""
+        for variant in found.get("ProductionVariants", ()):
+            if config := variant.get("CurrentServerlessConfig"):
+                return (
+                    f"serverless, {config['MemorySizeInMB']} MB, {config['MaxConcurrency']} at once"
+                )
+            return (
+                f"{variant.get('CurrentInstanceCount', 0)} instances "
+                f"of {variant.get('DesiredInstanceCount', 0)} wanted"
+            )
+        return "nothing yet"
+
     def check_mode(self, *, serverless: bool) -> None:
         """Hold what is there against the mode that is wanted: AWS has no way back from a change.
 

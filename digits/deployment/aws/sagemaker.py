@@ -71,8 +71,8 @@ class SageMaker(Target):
     ) -> None:
         super().__init__(folder=folder)
         runs_on = serverless or Serverless() if mode == "serverless" else realtime or RealTime()
-        if faults := runs_on.faults():
-            raise ConfigError([Finding(f"deployment.{mode}.{key}", told) for key, told in faults])
+        if faults := runs_on.faults(wait_seconds):
+            raise ConfigError([Finding(f"deployment.{key}", told) for key, told in faults])
         self._wanted = Wanted(
             name=name,
             image=image,
@@ -119,7 +119,7 @@ class SageMaker(Target):
         }
         rows = (
             ("state", found["EndpointStatus"] + (f": {reason}" if reason else "")),
-            ("runs on", str(self._wanted.runs_on)),
+            ("runs on", endpoint.size(found)),
             ("configuration", configuration),
             ("log", f"aws logs tail /aws/sagemaker/Endpoints/{endpoint.name} --follow"),
         )
@@ -130,7 +130,7 @@ class SageMaker(Target):
     def ask(self, body: bytes, content_type: str) -> Reply:
         """See :meth:`Target.ask`."""
         self._out()
-        return invoked(self._aws, self._wanted.name, body, content_type)
+        return invoked(self._aws, self._endpoint().name, body, content_type)
 
     def rollback(self) -> list[Step]:
         """See :meth:`Target.rollback`; all at once, whatever the alarms say."""
@@ -160,8 +160,13 @@ class SageMaker(Target):
         return Session(region=self._region, endpoint_url=self._endpoint_url)
 
     def _opened(self) -> Ledger:
-        ledger = self.ledger
+        ledger, name = self.ledger, self._wanted.name
         self._aws.check_place(ledger)
+        if (known := self._endpoint().name) != name:
+            raise DeploymentError(
+                f"deployment.name: {self.folder} has the deployment {known}: action=destroy "
+                f"removes it, and deployment.folder keeps {name} apart"
+            )
         return ledger
 
     def _blueprint(self, order: Order) -> Blueprint:
@@ -176,9 +181,11 @@ class SageMaker(Target):
         return release
 
     def _endpoint(self, release: Release | None = None) -> Endpoint:
+        """Return the endpoint that was made, by whichever name it was ordered."""
+        names = [each.name for each in self.ledger.resources if each.kind == ENDPOINT]
         return Endpoint(
             self._aws,
-            self._wanted.name,
+            names[0] if names else self._wanted.name,
             release.facts[hosting.CONFIGURATION] if release else "",
             wait_seconds=self._wanted.wait_seconds,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -34,10 +35,10 @@ class Serverless:
             config["ProvisionedConcurrency"] = self.provisioned_concurrency
         return {"VariantName": VARIANT, "ModelName": model, "ServerlessConfig": config}
 
-    def faults(self) -> list[tuple[str, str]]:
+    def faults(self, _wait_seconds: float) -> list[tuple[str, str]]:
         """Return (key, what is wrong) of values that do not go together."""
         if (self.provisioned_concurrency or 0) > self.max_concurrency:
-            return [("provisioned_concurrency", "is more than max_concurrency")]
+            return [("serverless.provisioned_concurrency", "is more than max_concurrency")]
         return []
 
     def __str__(self) -> str:
@@ -61,6 +62,11 @@ class Scaling:
     scale_out_seconds: Seconds = 60
     scale_in_seconds: Seconds = 300
 
+    @property
+    def is_on(self) -> bool:
+        """Whether the number of instances ever changes."""
+        return self.min_instances < self.max_instances
+
 
 @dataclass(frozen=True)
 class Guardrails:
@@ -80,6 +86,12 @@ class Guardrails:
     bake_seconds: Seconds = 300
     max_errors: Annotated[int, Field(ge=0)] = 5
     max_latency_ms: Annotated[float, Field(gt=0)] = 200.0
+
+    @property
+    def watched_seconds(self) -> int:
+        """The time that alarms are watched, over all steps."""
+        steps = {"all_at_once": 1, "canary": 2, "linear": math.ceil(100 / self.shift_percent)}
+        return steps[self.shift] * self.bake_seconds
 
     def update(self, alarms: list[str], longest: int) -> dict[str, Any]:
         """Return ``DeploymentConfig`` of ``UpdateEndpoint``.
@@ -129,14 +141,17 @@ class RealTime:
             "ContainerStartupHealthCheckTimeoutInSeconds": 120,
         }
 
-    def faults(self) -> list[tuple[str, str]]:
+    def faults(self, wait_seconds: float) -> list[tuple[str, str]]:
         """Return (key, what is wrong) of values that do not go together."""
         found = []
         if self.scaling.max_instances < self.scaling.min_instances:
-            found.append(("scaling.max_instances", "is less than min_instances"))
+            found.append(("realtime.scaling.max_instances", "is less than min_instances"))
         if self.guardrails.shift != "all_at_once" and self.scaling.min_instances < 2:
             fault = "needs two instances at least: deployment.realtime.scaling.min_instances=2"
-            found.append(("guardrails.shift", fault))
+            found.append(("realtime.guardrails.shift", fault))
+        if wait_seconds <= self.guardrails.watched_seconds:
+            fault = f"alarms are watched for {self.guardrails.watched_seconds} s of it: more"
+            found.append(("wait_seconds", fault))
         return found
 
     def __str__(self) -> str:

@@ -74,7 +74,6 @@ def test_conformance(
     order: Callable[..., Order],
     make: Make,
     host: Host,
-    record_property: Callable[[str, object], None],
 ) -> None:
     fleet = host.fleet
     assert fleet is not None
@@ -84,7 +83,6 @@ def test_conformance(
     # A, B, and A once more: each was told by SIGTERM, and ended in peace.
     assert fleet.exit_codes == [0, 0, 0]
     assert max(fleet.ready_seconds) < 10
-    record_property("ready_seconds", fleet.ready_seconds)
 
 
 def test_a_bundle_that_was_changed_at_s3_is_not_served(

@@ -72,7 +72,7 @@ def make(host: Host, registry: str, tmp_path: Path, request: pytest.FixtureReque
             "image": IMAGE,
             "registry": registry,
             "endpoint_url": host.url,
-            "wait_seconds": 20,
+            "wait_seconds": 650 if values.get("mode") == "realtime" else 20,
         }
         return SageMaker(**(given | values))
 
@@ -181,7 +181,7 @@ def test_an_update_on_instances_is_guarded_and_scaled(
                 "WaitIntervalInSeconds": 300,
                 "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50},
             },
-            "MaximumExecutionTimeoutInSeconds": 600,
+            "MaximumExecutionTimeoutInSeconds": 650,
         },
         "AutoRollbackConfiguration": {
             "Alarms": [{"AlarmName": f"{name}-errors"}, {"AlarmName": f"{name}-latency"}]
@@ -351,6 +351,17 @@ def test_another_account_is_not_touched(
             act()
 
 
+def test_a_folder_keeps_one_deployment(make: Make, orders: Orders) -> None:
+    target = make()
+    target.apply(orders[0])
+    with pytest.raises(DeploymentError, match=r"deployment\.name: .* has the deployment t"):
+        make(name="renamed").apply(orders[1])
+    renamed = make(name="renamed")
+    assert renamed.status().version == "digits/1"  # a command without what was typed for apply
+    renamed.destroy()
+    assert left(target) == []
+
+
 def test_nothing_to_go_back_to(make: Make, orders: Orders) -> None:
     target = make()
     target.apply(orders[0])
@@ -379,5 +390,10 @@ def test_values_that_do_not_go_together_are_refused() -> None:
         SageMaker(folder="x", mode="realtime", realtime=RealTime(guardrails=Guardrails("linear")))
     with pytest.raises(ConfigError, match=r"deployment\.realtime\.scaling\.max_instances"):
         SageMaker(folder="x", mode="realtime", realtime=RealTime(scaling=Scaling(3, 2)))
+    linear = Guardrails("linear", shift_percent=10)
+    with pytest.raises(ConfigError, match=r"deployment\.wait_seconds .* watched for 3000 s"):
+        SageMaker(
+            folder="x", mode="realtime", realtime=RealTime(scaling=Scaling(2, 4), guardrails=linear)
+        )
     with pytest.raises(ConfigError, match=r"deployment\.serverless\.provisioned_concurrency"):
         SageMaker(folder="x", serverless=Serverless(provisioned_concurrency=6))

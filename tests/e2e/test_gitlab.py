@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.checkout import copy_of_the_tree
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "ci" / "node_modules" / ".bin" / "gitlab-ci-local"
 Done = subprocess.CompletedProcess[str]
@@ -65,6 +67,10 @@ def _environment(folder: Path) -> None:
     for name in ("bin", "lib", "pyvenv.cfg"):
         (folder / ".venv" / name).symlink_to(ours / name)
     extras = (ours / ".digits-installed").read_text(encoding="utf-8").splitlines()[1]
+    # The jobs would set up what is missing: in our own environment, behind the link.
+    missing = {"train", "serve", "explain", "monitor"} - {*extras.split()}
+    if missing and extras != "all":
+        pytest.skip(f"this environment lacks {missing}: scripts/test sets it up")
     made_of = [folder / name for name in ("pyproject.toml", "requirements.lock")]
     made_of.append(folder / "scripts" / "bootstrap")
     content = f"{folder}\n".encode() + b"".join(each.read_bytes() for each in made_of)
@@ -79,13 +85,7 @@ def _checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
         if os.environ.get("DIGITS_REQUIRE_SERVICES") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("gitlab") / "digits"
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, names.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+    folder = copy_of_the_tree(tmp_path_factory.mktemp("gitlab") / "digits")
     checkout = Checkout(folder)
     checkout.git("init", "--quiet", "--initial-branch=main")
     checkout.git("remote", "add", "origin", "git@gitlab.localhost:digits/digits.git")

@@ -141,3 +141,9 @@ def test_a_change_of_the_program_starts_them_all_but_the_scheduled(checkout: Che
 
 def test_a_schedule_starts_drift_and_retrain(checkout: Checkout) -> None:
     assert checkout.jobs("--variable=CI_PIPELINE_SOURCE=schedule") == {"drift", "retrain"}
+
+
+def test_the_child_pipeline_searches_each_model(checkout: Checkout) -> None:
+    done = checkout.pipeline("--list-csv", "--file", "ci/gitlab/sweeps.yml")
+    assert done.returncode == 0, done.stderr
+    assert [name for name in ("[cnn]", "[lenet]", "[mlp]") if name not in done.stdout] == []

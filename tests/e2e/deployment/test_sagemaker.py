@@ -18,7 +18,8 @@ from serving.settings import Limits
 from tests.e2e.conftest import Program
 from tests.e2e.deployment import aws_server, image_registry
 from tests.e2e.deployment.conformance import ONE, check
-from tests.e2e.deployment.sagemaker_host import Fleet, Host
+from tests.e2e.deployment.sagemaker.fleet import Fleet
+from tests.e2e.deployment.sagemaker.host import Host
 
 pytestmark = [pytest.mark.service, pytest.mark.usefixtures("credentials"), pytest.mark.timeout(200)]
 credentials = aws_server.credentials
@@ -82,7 +83,6 @@ def test_conformance(
     assert not fleet.names
     # A, B, and A once more: each was told by SIGTERM, and ended in peace.
     assert fleet.exit_codes == [0, 0, 0]
-    assert max(fleet.ready_seconds) < 10
 
 
 def test_a_bundle_that_was_changed_at_s3_is_not_served(

@@ -2,9 +2,7 @@
 
 One address stands for all of AWS. What moto lacks is added as AWS documents it: UpdateEndpoint,
 names that are taken, endpoints that are at work for a while and may fail, alarms that roll an
-update back. A container is started as SageMaker starts it: the image by its digest, the one word
-serve, port 8080, the unpacked model.tar.gz at /opt/ml/model; here also without a writable root,
-without any capability, and not as root. InvokeEndpoint reaches it.
+update back. InvokeEndpoint reaches the container.
 """
 
 from __future__ import annotations
@@ -12,16 +10,11 @@ from __future__ import annotations
 import io
 import json
 import logging
-import subprocess
-import tarfile
 import threading
-import time
 import urllib.error
 import urllib.request
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from moto.cloudwatch.models import cloudwatch_backends
@@ -31,109 +24,15 @@ from moto.moto_server.werkzeug_app import (
     MotoRequestHandler,
     create_backend_app,
 )
-from moto.s3.models import s3_backends
 from moto.sagemaker.models import sagemaker_backends
 from werkzeug.serving import make_server
 from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Request, Response
 
-from digits.deployment.engine import Engine
-from digits.errors import DeploymentError
+from tests.e2e.deployment.sagemaker.fleet import Fleet
 
 REGION = "eu-central-1"
-PING_SECONDS = 30.0
-STOP_SECONDS = 30  # then AWS kills it
 PREFIX = "SageMaker."
-HARDENED = (
-    "--read-only",
-    "--tmpfs=/tmp:size=16m",
-    "--cap-drop=ALL",
-    "--security-opt=no-new-privileges",
-    "--pids-limit=128",
-)
-
-
-class Fleet:
-    """The containers of endpoints.
-
-    Args:
-        engine: runs them.
-        folder: for what is unpacked.
-    """
-
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        self._engine, self._folder = engine, folder
-        self.exit_codes: list[int] = []
-        self.ready_seconds: list[float] = []
-        self.names: dict[str, str] = {}  # endpoint -> container
-        self._addresses: dict[str, str] = {}  # container -> where it is reached
-
-    def start(self, container: dict[str, Any], memory_mb: int) -> str:
-        """Start a container and return its name once it answers ``GET /ping``."""
-        name = f"digits-test-{uuid.uuid4().hex[:12]}"
-        model = self._folder / name
-        bucket, _, key = container["ModelDataUrl"].removeprefix("s3://").partition("/")
-        found = s3_backends[ACCOUNT]["aws"].get_object(bucket, key)
-        with tarfile.open(fileobj=io.BytesIO(found.value)) as archive:
-            archive.extractall(model, filter="data")
-        told = [f"--env={key}={value}" for key, value in container["Environment"].items()]
-        self._engine.run("pull", "--quiet", container["Image"], seconds=120)
-        began = time.monotonic()
-        self._engine.run(
-            *("run", "--detach", "--name", name, "--publish=127.0.0.1::8080"),
-            *(*HARDENED, f"--memory={memory_mb}m", f"--volume={model}:/opt/ml/model:ro"),
-            *(*told, container["Image"], "serve"),
-        )
-        try:
-            self._wait(name)
-        except BaseException:
-            self.stop(name)
-            raise
-        self.ready_seconds.append(time.monotonic() - began)
-        return name
-
-    def stop(self, name: str) -> None:
-        """Send SIGTERM, and SIGKILL later; keep the exit code."""
-        self._engine.run("stop", f"--time={STOP_SECONDS}", name, seconds=60)
-        found = self._engine.inspect("container", name)
-        assert found is not None
-        self.exit_codes.append(found["State"]["ExitCode"])
-        self._engine.run("rm", "--force", "--volumes", name)
-
-    def address(self, name: str) -> str:
-        """Return where a container is reached."""
-        if name not in self._addresses:
-            found = self._engine.run("port", name, "8080/tcp").splitlines()[0]
-            self._addresses[name] = f"http://{found}"
-        return self._addresses[name]
-
-    def close(self) -> None:
-        """Stop what still runs."""
-        for name in self.names.values():
-            self.stop(name)
-        self.names.clear()
-
-    def _wait(self, name: str) -> None:
-        end = time.monotonic() + PING_SECONDS
-        while time.monotonic() < end:
-            try:
-                urllib.request.urlopen(f"{self.address(name)}/ping", timeout=2).close()
-            except OSError:
-                time.sleep(0.1)
-            except DeploymentError:  # it has ended
-                break
-            else:
-                return
-            found = self._engine.inspect("container", name)
-            if found is None or not found["State"]["Running"]:
-                break
-        raise RuntimeError(f"The container did not pass the ping health check. {self._said(name)}")
-
-    def _said(self, name: str) -> str:
-        ended = subprocess.run(
-            [self._engine.program, "logs", "--tail=5", name], capture_output=True, check=False
-        )
-        return (ended.stdout + ended.stderr).decode(errors="replace")
 
 
 class Host:

@@ -1,0 +1,1 @@
+"""SageMaker: a stand-in for it, and what the target does there."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,15 +17,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from digits.contract.manifest import MANIFEST
 from digits.deployment.engine import Engine
+from digits.deployment.images import ROOT, SOURCE, add_model, run_build, source_digest
 from digits.errors import DeploymentError
 from digits.tracking.record import git_commit
 from scripts.bill_of_materials import NEVER, write_bill
 from scripts.pip_settings import pip_settings
 
-ROOT = Path(__file__).parents[1]
 OWN_BASE = "digits-base:bookworm"  # made by scripts/engine where no image can be pulled
-BUILD_SECONDS = 1800.0
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 CERTIFICATES = "/run/secrets/pip_cert"
 #: target -> file that has it
@@ -79,8 +78,8 @@ def wheels_image(engine: Engine, folder: Path) -> str:
     return name
 
 
-def build(engine: Engine, target: str, tag: str) -> str:
-    """Build ``target`` as ``tag`` and return the digest of the image."""
+def build(engine: Engine, target: str, tag: str) -> None:
+    """Build ``target`` of docker/Dockerfile as ``tag``."""
     arguments = {name: os.environ[name] for name in PROXIES if name in os.environ}
     base = os.environ.get("BASE_IMAGE") or (OWN_BASE if engine.image_id(OWN_BASE) else None)
     if base:
@@ -92,40 +91,10 @@ def build(engine: Engine, target: str, tag: str) -> str:
             arguments["WHEELS_IMAGE"] = wheels_image(engine, inside.wheels)
         options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
         options += [f"--secret=id={name},src={file}" for name, file in inside.secrets.items()]
-        options += ["--target", target, "--tag", tag]
-        run_build(engine, *options, str(ROOT), file=TARGETS[target])
-    return built(engine, tag)
-
-
-def add_model(engine: Engine, image: str, tag: str, bundle: Path, version: str) -> str:
-    """Put a bundle into ``image`` as ``tag`` and return the digest of the new image."""
-    if not (bundle / "manifest.json").is_file():
-        raise DeploymentError(f"--model {bundle}: there is no bundle: manifest.json is missing")
-    options = [f"--build-arg=IMAGE={image}", f"--build-arg=VERSION={version}"]
-    run_build(engine, *options, "--tag", tag, str(bundle), file="Dockerfile.model")
-    return built(engine, tag)
-
-
-def run_build(engine: Engine, *options: str, file: str = "Dockerfile") -> None:
-    """Run ``docker build`` with the engine's BuildKit; what it says goes to standard error."""
-    command = [engine.program, "build", "--file", str(ROOT / "docker" / file), *options]
-    environment = {**os.environ, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
-    try:
-        ended = subprocess.run(
-            command, env=environment, stdout=sys.stderr, timeout=BUILD_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DeploymentError(f"docker build is given up after {BUILD_SECONDS:g} s") from error
-    if ended.returncode:
-        raise DeploymentError("docker build failed: see above")
-
-
-def built(engine: Engine, tag: str) -> str:
-    """Return the digest of what was built just now."""
-    found = engine.image_id(tag)
-    if found is None:
-        raise DeploymentError(f"{tag} was built and is not there: another command removed it")
-    return found
+        if TARGETS[target] == "Dockerfile":
+            options.append(f"--label={SOURCE}={source_digest()}")
+        options += ["--target", target, "--tag", tag, str(ROOT)]
+        run_build(engine, *options, file=TARGETS[target], screen=sys.stderr)
 
 
 def main() -> int:
@@ -136,8 +105,11 @@ def main() -> int:
     parser.add_argument("--model", type=Path, help="bundle folder to put into the image")
     parser.add_argument("--version", default="", help="its name in answers, for example digits/3")
     parser.add_argument("--sbom", type=Path, default=ROOT / "dist", help="folder for the SBOM")
+    parser.add_argument("--no-sbom", action="store_true", help="write none")
     given = parser.parse_args()
     targets = given.targets or ["service"]
+    if given.model is not None and not (given.model / MANIFEST).is_file():
+        parser.error(f"--model {given.model}: there is no bundle: {MANIFEST} is missing")
     if (unknown := set(targets) - set(TARGETS)) or (given.tag and len(targets) > 1):
         told = f"no target {', '.join(unknown)}" if unknown else "--tag names one image"
         parser.error(f"{told}; there are {', '.join(TARGETS)}")
@@ -146,14 +118,16 @@ def main() -> int:
         for target in targets:
             began = time.monotonic()
             tag = given.tag or f"digits-{target}"
-            digest = build(engine, target, tag)
+            build(engine, target, tag)
             if given.model is not None:
-                digest = add_model(engine, tag, tag, given.model, given.version)
-            never = NEVER if TARGETS[target] == "Dockerfile" else ("pip",)
-            bill = write_bill(engine, tag, given.sbom / f"{target}.cdx.json", ROOT, never)
-            took = time.monotonic() - began
-            sys.stderr.write(f"digits: {tag} built in {took:.1f} s, {bill}\n")
-            sys.stdout.write(f"{digest}\n")
+                add_model(engine, tag, tag, given.model, given.version)
+            told = f"digits: {tag} is built after {time.monotonic() - began:.1f} s"
+            if not given.no_sbom:
+                never = NEVER if TARGETS[target] == "Dockerfile" else ("pip",)
+                bill = given.sbom / f"{target}.cdx.json"
+                told += f", {write_bill(engine, tag, bill, ROOT, never)}"
+            sys.stderr.write(f"{told}\n")
+            sys.stdout.write(f"{engine.image_id(tag)}\n")
     except DeploymentError as error:
         sys.stderr.write(f"digits: {error}\n")
         return error.exit_code

@@ -101,10 +101,27 @@ class Engine:
             raise
         return found[0]
 
+    def logs(self, container: str) -> str:
+        """Return the last lines that a container has written."""
+        ended = subprocess.run(
+            [self.program, "logs", "--tail", str(LAST_LINES), container],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=ANSWER_SECONDS,
+            check=False,
+        )
+        return ended.stdout.decode(errors="replace").strip()
+
     def image_id(self, name: str) -> str | None:
         """Return the digest of a local image; None where there is none of this name."""
         found = self.inspect("image", name)
         return None if found is None else found["Id"]
+
+    def remove_image(self, name: str) -> None:
+        """Take the name from an image, and remove what has no other; missing is fine."""
+        if self.image_id(name) is not None:
+            self.run("rmi", "--force", name)
 
     def load_folder(self, folder: Path, image: str, *, seconds: float = 300.0) -> None:
         """Make an image of nothing but the files in ``folder``, for ``COPY --from``.

@@ -28,6 +28,12 @@ from typing import Any
 
 from digits.contract import leash, switches
 
+if __name__ == "__main__":
+    # Before all that takes time: the first process of a container is deaf to what it has no
+    # handler for.
+    for _number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(_number, lambda *_: sys.exit(0))
+
 switches.apply()
 
 from digits.contract.manifest import ONNX, Manifest  # noqa: E402
@@ -104,8 +110,6 @@ def _pulled(address: str, seconds: str, folder: Path) -> Path:
 
 def main() -> int:
     """Serve until a signal comes; return the exit code."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
     try:
         with tempfile.TemporaryDirectory(prefix="digits-") as folder:
             return _serve(Path(folder))

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from digits.deployment.asking import reply
-from digits.deployment.engine import Engine
+from digits.deployment.engine import ANSWER_SECONDS, Engine
 from digits.errors import DeploymentError
 from serving.container import as_environment
 from serving.settings import KEYS, Settings
@@ -32,27 +32,27 @@ class Container:
 
     Attributes:
         name: of the container.
+        network: bridge, or host: that of this machine.
+        memory_mb: that it may take; more ends it.
+        cpus: processors that it may take; None: all.
         image: digest of its image.
         owner: the deployment that it belongs to.
         settings: of the service; address and port are where it is published.
         environment: variables beside those of the settings.
         mounts: (folder here, folder inside, ``ro`` or ``rw``).
         user: ``uid:gid``; empty: the image's own.
-        network: bridge, or that of this machine.
-        memory_mb: that it may take; more ends it.
-        cpus: processors that it may take; None: all.
     """
 
     name: str
+    network: str
+    memory_mb: int
+    cpus: float | None
     image: str
     owner: str
     settings: Settings
     environment: Mapping[str, str]
     mounts: tuple[tuple[str, str, str], ...]
     user: str
-    network: str
-    memory_mb: int
-    cpus: float | None
 
     @property
     def digest(self) -> str:
@@ -129,16 +129,21 @@ def start(engine: Engine, container: Container, seconds: float) -> None:
     Raises:
         DeploymentError: it ends at once, or does not answer in time; with the last that it said.
     """
+    end = time.monotonic() + seconds
     try:
-        engine.run(*container.command(), seconds=seconds)
-        _wait(engine, container.name, seconds)
+        engine.run(*container.command(), seconds=max(seconds, ANSWER_SECONDS))
+        if not _answers(engine, container.name, end):
+            raise DeploymentError(
+                f"The container {container.name} does not answer after {seconds:g} s "
+                f"(deployment.wait_seconds):\n{engine.logs(container.name)}"
+            )
     except BaseException:
         remove(engine, container.name)
         raise
 
 
-def _wait(engine: Engine, name: str, seconds: float) -> None:
-    end = time.monotonic() + seconds
+def _answers(engine: Engine, name: str, end: float) -> bool:
+    """Wait until it does, or until ``end`` (``time.monotonic()``)."""
     reached, looked = "", 0.0
     while time.monotonic() < end:
         if time.monotonic() > looked + STATE_SECONDS:
@@ -148,12 +153,9 @@ def _wait(engine: Engine, name: str, seconds: float) -> None:
                 raise DeploymentError(f"The container {name} does not start:\n{engine.logs(name)}")
             reached = address(found)
         if version(reached):
-            return
+            return True
         time.sleep(LOOK_SECONDS)
-    raise DeploymentError(
-        f"The container {name} does not answer after {seconds:g} s (deployment.wait_seconds):\n"
-        f"{engine.logs(name)}"
-    )
+    return False
 
 
 def version(reached: str) -> str | None:

@@ -27,7 +27,7 @@ from serving.listening import listen
 from serving.settings import Settings
 
 SETTINGS = "settings.json"
-SERVED, INSIDE = "served", "/opt/ml/served"  # pointer and bundles: here, and in the container
+INSIDE = "/opt/ml/served"  # pointer and bundles, as the container sees them
 DETAILS = {
     "create": "read-only, without capabilities",
     "change": "ended in peace and started anew: a moment without an answer",
@@ -71,9 +71,8 @@ class Docker(Target):
         self.traffic = Path(traffic).expanduser().absolute()
         self.name, self.image, self.is_baked = name, image, model == "baked"
         self.network, self.wait_seconds = network, wait_seconds
-        self._served = Served(self.folder / SERVED, INSIDE)
-        shape = {"network": network, "memory_mb": memory_mb, "cpus": cpus}
-        self._shaped = partial(Container, name=name, owner=str(self.folder), **shape)
+        self._served = Served(self.folder / "served", INSIDE)
+        self._shaped = partial(Container, name, network, memory_mb, cpus)
 
     def plan(self, order: Order) -> list[Step]:
         """Say what :meth:`apply` would do."""
@@ -199,13 +198,8 @@ class Docker(Target):
         if not self.is_baked:
             environment = {"DIGITS_SERVING_POINTER": f"{INSIDE}/{POINTER}"}
             mounts = (*mounts, (str(self._served.folder), INSIDE, "ro"))
-        return self._shaped(
-            image=release.facts["image"],
-            settings=given,
-            environment=environment,
-            mounts=mounts,
-            user=user,
-        )
+        image, owner = release.facts["image"], str(self.folder)
+        return self._shaped(image, owner, given, environment, mounts, user)
 
     def _step(self, present: dict[str, Any] | None, settings: Settings, release: Release) -> Step:
         """Say what it takes to have the container run as it should."""

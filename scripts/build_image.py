@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from digits.contract.manifest import MANIFEST
 from digits.deployment.engine import Engine
-from digits.deployment.images import ROOT, SOURCE, add_model, run_build, source_digest
+from digits.deployment.images import ROOT, add_model, run_build, tag_of
 from digits.errors import DeploymentError
 from digits.tracking.record import git_commit
 from scripts.bill_of_materials import NEVER, write_bill
@@ -92,7 +92,7 @@ def build(engine: Engine, target: str, tag: str) -> None:
         options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
         options += [f"--secret=id={name},src={file}" for name, file in inside.secrets.items()]
         if TARGETS[target] == "Dockerfile":
-            options.append(f"--label={SOURCE}={source_digest()}")
+            options += ["--tag", tag_of(target)]
         options += ["--target", target, "--tag", tag, str(ROOT)]
         run_build(engine, *options, file=TARGETS[target], screen=sys.stderr)
 

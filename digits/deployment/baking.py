@@ -34,7 +34,7 @@ class Baking:
         """
         image, steps = self._base(), []
         if image is None:
-            steps.append(Step("create", f"image {images.SERVICE}", "from docker/: a minute"))
+            steps.append(Step("create", f"image {images.tag_of()}", "from docker/: a minute"))
         elif self._with_model:
             image = self._engine.image_id(self._tag(model, image))
         if self._with_model and image is None:
@@ -50,9 +50,9 @@ class Baking:
         steps = []
         image = self._base()
         if image is None:
-            ledger.making(KIND, images.SERVICE)
+            ledger.making(KIND, images.tag_of())
             image = images.build(self._engine)
-            steps.append(Step("create", f"image {images.SERVICE}"))
+            steps.append(Step("create", f"image {images.tag_of()}"))
         if not self._with_model:
             return image, steps
         tag = self._tag(model, image)
@@ -60,7 +60,7 @@ class Baking:
         if found is None:
             ledger.making(KIND, tag)
             version = "" if model.number is None else model.version
-            base = self._image or images.SERVICE
+            base = self._image or images.tag_of()
             found = images.add_model(self._engine, base, tag, model.folder, version)
             steps.append(Step("create", f"image {tag}", f"with {model.version}"))
         return found, steps
@@ -76,7 +76,7 @@ class Baking:
 
     def _base(self) -> str | None:
         if self._image is None:
-            return images.current(self._engine)
+            return self._engine.image_id(images.tag_of())
         found = self._engine.image_id(self._image)
         if found is None:
             told = "pull or build it, or leave out deployment.image"

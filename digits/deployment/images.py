@@ -17,8 +17,6 @@ from digits.errors import DeploymentError
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parents[2]
-SOURCE = "digits.source"  # label: digest of what the image was built from
-SERVICE = "digits-service"
 BUILD_SECONDS = 1800.0
 # docker/Dockerfile, and what it copies.
 SOURCES = (
@@ -49,21 +47,13 @@ def source_digest() -> str:
     return digest.hexdigest()
 
 
-def label(engine: Engine, image: str, name: str) -> str | None:
-    """Return one label of a local image; None where there is no such image or label."""
-    found = engine.inspect("image", image)
-    return None if found is None else (found["Config"]["Labels"] or {}).get(name)
-
-
-def current(engine: Engine, image: str = SERVICE) -> str | None:
-    """Return the digest of an image that this source would give again; None: there is none."""
-    if label(engine, image, SOURCE) != source_digest():
-        return None
-    return engine.image_id(image)
+def tag_of(target: str = "service") -> str:
+    """Return the name of the image that this source gives: another source, another name."""
+    return f"digits-{target}:{source_digest()[:12]}"
 
 
 def build(engine: Engine, target: str = "service") -> str:
-    """Build a target of docker/Dockerfile as ``digits-<target>`` and return its digest.
+    """Build a target of docker/Dockerfile under its :func:`tag_of` and return its digest.
 
     Raises:
         DeploymentError: it cannot be built, with the last that was said of it.
@@ -81,7 +71,7 @@ def build(engine: Engine, target: str = "service") -> str:
         told = "\n".join(said[-LAST_LINES:])
         raise DeploymentError(f"The image digits-{target} cannot be built:\n{told}")
     log.info("Built digits-%s in %.0f s", target, time.monotonic() - began)
-    return _digest(engine, f"digits-{target}")
+    return _digest(engine, tag_of(target))
 
 
 def add_model(engine: Engine, image: str, tag: str, bundle: Path, version: str) -> str:

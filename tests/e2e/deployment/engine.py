@@ -23,7 +23,7 @@ def engine() -> Engine:
         if os.environ.get("DIGITS_REQUIRE_SERVICES"):
             raise
         pytest.skip(str(error))
-    if images.current(found) is None:
+    if found.image_id(images.tag_of()) is None:
         images.build(found)
     return found
 

@@ -164,7 +164,7 @@ def test_what_cannot_be_is_said_before_anything_is_made(
         with pytest.raises(ConfigError, match=rf"serving.port *{port} is in use"):
             make().apply(order(bundles[0], 1, port=port))
     taken_name = make().name
-    engine.run("create", "--name", taken_name, images.SERVICE)
+    engine.run("create", "--name", taken_name, images.tag_of())
     try:
         for change in (make().plan, make().apply):
             with pytest.raises(DeploymentError, match="did not make: choose another name"):

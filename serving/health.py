@@ -20,6 +20,8 @@ def main() -> int:
         return int(connection.getresponse().status != http.HTTPStatus.OK)
     except (OSError, http.client.HTTPException):
         return 1
+    finally:
+        connection.close()
 
 
 if __name__ == "__main__":

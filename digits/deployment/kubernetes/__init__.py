@@ -1,0 +1,1 @@
+"""`deployment=kserve`: manifests for a cluster, with KServe or plain, applied by kubectl."""

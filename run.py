@@ -17,6 +17,7 @@ python run.py [task=...] [group=option ...] [key=value ...]
   python run.py task=data                  keep the data as versions
   python run.py task=active                what labels it takes, by ways of choosing them
   python run.py task=loop                  one turn: drift, labels, retraining, gate, canary
+  python run.py task=pipeline              data to deployment as a Kubeflow pipeline
   python run.py task=lineage               where the model comes from, what came of it
 """
 

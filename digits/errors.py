@@ -14,6 +14,7 @@
     ├── ExplanationError        an attribution method that does not suit the network
     ├── DeploymentError         a deployment that is not there, does not start or cannot be changed
     ├── LoopError               a step of the loop failed, or another loop is at work
+    ├── PipelineError           a step of a pipeline failed, or its engine cannot be had
     ├── RegistryError           a model version or bundle that is missing, damaged or half-written
     ├── DriftError              exit code 10: traffic has changed, and answers are worse for it
     ├── CannotTellError         exit code 11: too few images, or no reference, to tell
@@ -123,6 +124,10 @@ class DeploymentError(DigitsError):
 
 class LoopError(DigitsError):
     """A loop cannot go on: a step failed, or another loop is at work there."""
+
+
+class PipelineError(DigitsError):
+    """A step of a pipeline failed, or the engine that it should run on cannot be had."""
 
 
 class RegistryError(DigitsError):

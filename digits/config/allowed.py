@@ -123,6 +123,8 @@ SLOTS: tuple[Slot, ...] = (
     Slot("gate", Exactly(("digits.promotion.gate.Gate",))),
     Slot("loop", Exactly(("digits.tasks.loop_plan.Plan",))),
     Slot("drift", Exactly(("digits.monitoring.limits.Limits",))),
+    Slot("pipeline", Defined(("pipelines",), method="run")),
+    Slot("pipeline.*", Defined(("pipelines.pods",)), must_build=False),
     Slot("deployment", Defined(("digits.deployment",), method="apply")),
     Slot(
         "serving",

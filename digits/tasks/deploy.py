@@ -14,7 +14,8 @@ from digits.deployment.releases import tag_release, untag_release
 from digits.deployment.target import Order, Step, Target
 from digits.errors import DeploymentError
 from digits.promotion import champion
-from digits.registry.versions import RegisteredName
+from digits.promotion.promoted import assert_promoted
+from digits.registry.versions import RegisteredName, Version
 from digits.tasks import commands, screen
 from digits.tasks.invocation import answering, drawn, sample
 from digits.tasks.service import Wanted, next_commands, rows, same
@@ -38,6 +39,7 @@ def deploy(
     cache: str,
     registered_name: RegisteredName = "digits",
     watch_seconds: Annotated[float, Field(gt=0, le=1e6)] = 5.0,
+    promoted: Annotated[int, Field(ge=1)] | None = None,
 ) -> None:
     """Do one thing with a deployment and show how it stands.
 
@@ -54,9 +56,11 @@ def deploy(
         cache: folder that bundles are fetched to.
         registered_name: the registered model.
         watch_seconds: between two looks at the registry.
+        promoted: number of a version that has to have passed the gate, and to be the champion.
 
     Raises:
         ConfigError: the address cannot be had.
+        RejectedError: the version that has to be promoted is not.
         DeploymentError: it is not there, does not start, or is changed by somebody else.
         RegistryError: there is no such model, it cannot be trusted, or nothing to go back to.
         TrackingError: the registry does not answer.
@@ -70,6 +74,8 @@ def deploy(
         watch_seconds=watch_seconds,
         same=same(record),
     )
+    if promoted is not None:
+        assert_promoted(tracking.client(), Version(registered_name, promoted))
     ACTIONS[action](deployment, wanted, _Again(record))
 
 
@@ -81,7 +87,7 @@ class _Again:
 
     def __call__(self, action: Action) -> str:
         # What to run counts for apply only; where it runs counts for all.
-        of_apply = ("serving", "version", "watch_seconds")
+        of_apply = ("serving", "version", "watch_seconds", "promoted")
         typed = [each for each in self._typed if action == "apply" or _key(each) not in of_apply]
         return commands.run("task=deploy", f"action={action}", *typed)
 

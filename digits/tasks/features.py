@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Annotated, Literal
 from filelock import FileLock, Timeout
 from pydantic import Field
 
+from digits.contract.files import write_atomically
 from digits.contract.labelling import LabelStore
 from digits.contract.traffic import TrafficStore
 from digits.data.source import Source
@@ -32,6 +34,7 @@ from digits.tracking.store import Tracking
 
 log = logging.getLogger(__name__)
 
+FEATURES_FILE = "features.json"
 PUSHING = ".push"  # the lock of the one who follows
 
 
@@ -96,6 +99,8 @@ def features(
                 _follow(store, push, poll_seconds, host, port)
                 return
             rows += summary.pushed(*_all(push))
+    told = json.dumps({"as_of": summary.as_of(store)}) + "\n"
+    write_atomically(record.folder / FEATURES_FILE, told)
     rows.append(("seconds", f"{time.monotonic() - begin:.1f}"))
     summary.show(record, store, rows, action)
 

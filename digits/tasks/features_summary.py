@@ -36,6 +36,16 @@ def materialized(written: Mapping[str, int]) -> Rows:
     return [("brought online", told or "nothing: there is nothing yet")]
 
 
+def as_of(store: FeatureStore) -> str | None:
+    """Return the time from which on the labels are as they are now, in ISO 8601; None: no labels.
+
+    A training as of then learns all that is known, and the same again while nothing comes in.
+    """
+    rows = store.parts.read(LABELS, [KNOWN, WRITTEN])
+    times = [pc.max(rows[name]).as_py() for name in (KNOWN, WRITTEN)] if len(rows) else []
+    return max(times).isoformat() if times else None
+
+
 def show(record: Record, store: FeatureStore, rows: Rows, action: str) -> None:
     """Print what was done, every view with what it holds, and what to type next."""
     table = Table(box=None, padding=(0, 2, 0, 0))

@@ -19,6 +19,7 @@ from digits.models.classifier import DigitClassifier
 from digits.registry.versions import RegisteredName, Version, register
 from digits.tasks import commands
 from digits.tasks.finish import Finished, finish
+from digits.tasks.once import earlier, note
 from digits.tasks.reproduction import Reproduction
 from digits.tasks.screen import show
 from digits.tasks.summary import Summary
@@ -49,6 +50,8 @@ def train(
     keep_data: bool = False,
     resume: str | None = None,
     reproduce: str | None = None,
+    once: str | None = None,
+    cache: str | None = None,
 ) -> float:
     """Train, test once, draw, export, register; return the accuracy that a sweep may select by.
 
@@ -68,6 +71,8 @@ def train(
         keep_data: whether the data is kept as a version, so that its digest gives it again.
         resume: run id or run folder to go on with; None for a new run.
         reproduce: the run that this is its configuration of; the two are compared in the end.
+        once: any text; what the same configuration with it has registered before is given again.
+        cache: folder that such a version is fetched to.
 
     Returns:
         Accuracy on validation (on training where there is no validation split), never on test.
@@ -97,6 +102,11 @@ def train(
         ).selected
     if trial is not None:
         return run_trial(trial, training, record, tracking)
+    if once is not None and cache is not None and again is None:
+        found = earlier(record, tracking, registered_name)
+        if found is not None:
+            found.give(record, tracking, Path(cache).expanduser())
+            return found.selected
     with record.claimed():
         run = tracking.reopen(record.run_id()) if resume else tracking.start(record)
         with _resumable(training, record.folder), run:
@@ -109,6 +119,7 @@ def train(
                 version = register(
                     run.client, name=registered_name, run_id=run.id, manifest=done.manifest
                 )
+                note(record, version, run.id)
     if again is not None:
         again.settle(run, done.manifest)
     elif record.job is None:

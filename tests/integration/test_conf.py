@@ -24,6 +24,7 @@ TASKS = {
     "drift": "drift",
     "explainer": "explain",
     "gate": "promote",
+    "pipeline": "pipeline",
     "serving": "serve",
 }
 

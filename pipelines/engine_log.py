@@ -15,8 +15,9 @@ from pipelines.order import Event, State, Tell
 BEGAN = re.compile(r"Executing task .*'([\w-]+)'")
 ENDED = re.compile(r"Task .*'([\w-]+)'.* finished with status .*(SUCCESS|FAILURE)")
 CACHED = re.compile(r"Task ([\w-]+) cache hit")
-COMMAND = re.compile(r"task=(\w+) ended with exit code (\d+) after ([\d.]+) s")
+COMMAND = re.compile(r"task=(\w+) ended with exit code (-?\d+) after ([\d.]+) s")
 COLOURS = re.compile(r"\x1b\[[\d;]*m")
+INPUT_ENDS = "    }"  # Kubeflow shows a step's input first, as JSON, indented like all it prints
 LAST_LINES = 15  # of a failed step, shown
 
 
@@ -42,6 +43,7 @@ class EngineLog(io.TextIOBase):
         self._step, self._began = "", 0.0
         self._lines: list[str] = []
         self._code: int | None = None
+        self._has_input = False
         self.ended: list[Event] = []
         self.commands: dict[str, float] = {}
         self.failed: str | None = None
@@ -69,13 +71,16 @@ class EngineLog(io.TextIOBase):
 
     def _read(self, line: str) -> None:
         if found := BEGAN.search(line):
-            self._step, self._began, self._lines, self._code = found[1], time.monotonic(), [], None
+            self._step, self._began = found[1], time.monotonic()
+            self._lines, self._code, self._has_input = [], None, False
             self._tell(Event(found[1], "began"))
         elif found := ENDED.search(line):
             self._end(found[1], failed=found[2] == "FAILURE")
         elif found := CACHED.search(line):
             self._add(Event(found[1], "cached"))
-        elif line.strip() and "Streamed logs" not in line:
+        elif line == INPUT_ENDS and not self._has_input:
+            self._lines, self._has_input = [], True
+        elif line.strip():
             self._lines.append(line.strip())
             if found := COMMAND.search(line):
                 self._code = int(found[2])

@@ -21,6 +21,8 @@ SecretKey = Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")]
 class Pods:
     """Resources, secrets, volumes and the rest; the same for all steps but for the resources.
 
+    What is None is not said.
+
     Attributes:
         resources: step, or ``default`` -> cpu (``500m``), memory (``4Gi``) and gpu (a number).
         environment: variable -> value.
@@ -34,39 +36,39 @@ class Pods:
     """
 
     resources: Mapping[str, Mapping[Resource, str | float]] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
-    secrets: Mapping[str, SecretKey] = field(default_factory=dict)
-    volumes: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] | None = None
+    secrets: Mapping[str, SecretKey] | None = None
+    volumes: Mapping[str, str] | None = None
     retries: Annotated[int, Field(ge=0, le=10)] = 0
     timeout_seconds: Annotated[int, Field(gt=0)] | None = None
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     pull_secrets: Sequence[str] = ()
-    node_selector: Mapping[str, str] = field(default_factory=dict)
+    node_selector: Mapping[str, str] | None = None
 
     def keep(self, folder: str) -> bool:
         """Tell whether what is written to ``folder`` outlives a pod."""
-        return any(PurePosixPath(folder).is_relative_to(place) for place in self.volumes)
+        return any(PurePosixPath(folder).is_relative_to(place) for place in self.volumes or {})
 
     def settle(self, step: str, task: Any) -> None:
         """Say all of it of the task of a step."""
         from kfp import kubernetes
 
         self._resources(step, task)
-        for variable, value in self.environment.items():
+        for variable, value in (self.environment or {}).items():
             task.set_env_variable(variable, value)
         if self.retries and step not in ("promote", "deploy", "report"):
             task.set_retry(self.retries, backoff_duration=BACKOFF, backoff_factor=2.0)
-        for variable, named in self.secrets.items():
+        for variable, named in (self.secrets or {}).items():
             secret, _, key = named.partition("/")
             kubernetes.use_secret_as_env(
                 task, secret_name=secret, secret_key_to_env={key: variable}
             )
-        for place, claim in self.volumes.items():
+        for place, claim in (self.volumes or {}).items():
             kubernetes.mount_pvc(task, pvc_name=claim, mount_path=place)
         kubernetes.set_image_pull_policy(task, self.pull_policy)
         if self.pull_secrets:
             kubernetes.set_image_pull_secrets(task, list(self.pull_secrets))
-        for label, value in self.node_selector.items():
+        for label, value in (self.node_selector or {}).items():
             kubernetes.add_node_selector(task, label_key=label, label_value=value)
         if self.timeout_seconds is not None:
             kubernetes.set_timeout(task, self.timeout_seconds)

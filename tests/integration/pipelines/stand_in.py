@@ -1,4 +1,4 @@
-"""Stands in for run.py: notes what it is asked, leaves the files of the task, ends as it is told."""
+"""Stands in for run.py: notes what it is asked, leaves a task's files, ends as it is told."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def main() -> int:
         signal.pause()
     folder = Path(next(each for each in line if each.startswith("hydra.")).split("=")[1].strip("'"))
     folder.mkdir(parents=True)
-    print(f"{name} says code {code}", flush=True)
+    sys.stdout.write(f"{name} says code {code}\n")
     if code in (0, 12):
         leave(task, folder, line)
     return code

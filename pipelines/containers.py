@@ -105,11 +105,11 @@ def _engine() -> Iterator[Any]:
     Raises:
         PipelineError: none answers.
     """
-    import docker
+    from docker.client import DockerClient  # not by `import docker`: we have a folder of that name
     from docker.errors import DockerException
 
     try:
-        engine = docker.from_env(timeout=ENGINE_SECONDS)
+        engine = DockerClient.from_env(timeout=ENGINE_SECONDS)
         engine.ping()
     except DockerException as error:
         raise PipelineError(

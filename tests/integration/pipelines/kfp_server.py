@@ -60,7 +60,7 @@ class KubeflowServer(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     server: KubeflowServer
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *args: object) -> None:
         """Say nothing."""
 
     def answer(self, content: Any, status: int = 200) -> None:

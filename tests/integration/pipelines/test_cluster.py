@@ -90,7 +90,7 @@ def test_an_api_that_stays_away_is_told(server, submit) -> None:
 
 def test_a_wait_has_an_end(server, submit) -> None:
     server.looks = [("RUNNING", {})]
-    with pytest.raises(PipelineError, match="RUNNING after 0.1 s, and goes on: http"):
+    with pytest.raises(PipelineError, match=r"RUNNING after 0\.1 s, and goes on: http"):
         submit(wait_seconds=0.1)
 
 
@@ -130,7 +130,7 @@ def test_a_refused_token_is_told_at_once(server, submit, monkeypatch, token, tol
 
 
 def test_a_host_that_is_down_is_told(submit) -> None:
-    with pytest.raises(PipelineError, match="does not answer at http://127.0.0.1:1 "):
+    with pytest.raises(PipelineError, match=r"does not answer at http://127\.0\.0\.1:1 "):
         submit(host="http://127.0.0.1:1")
 
 
@@ -141,7 +141,7 @@ def test_something_else_that_answers_is_told(server, submit) -> None:
 
 
 def test_a_host_is_needed(submit) -> None:
-    with pytest.raises(ConfigError, match="pipeline.host"):
+    with pytest.raises(ConfigError, match=r"pipeline\.host"):
         submit(host=None)
 
 

@@ -113,7 +113,7 @@ class Docker(Target):
             ("log", f"docker logs {self.name}"),
         ]
         if any(each["Destination"] == storing.INSIDE for each in found["Mounts"]):
-            rows.append(("traffic", storing.url(self.traffic)))
+            rows.append(("traffic", storing.override(self.traffic)))
         version = reply(f"{reached}/v1/model").content.get("version", "none")
         return Status(str(version), reached, tuple(rows))
 

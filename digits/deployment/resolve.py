@@ -141,12 +141,22 @@ def numbered(client: MlflowClient, watch: Watch, number: int | None, *, alias: s
 
 
 def pointed(model: Model, name: str, *, alias: str | None) -> Pointed:
-    """Return what the pointer says of a model."""
+    """Return what the pointer says of a model.
+
+    Raises:
+        RegistryError: it has no network in ONNX.
+    """
+    network = model.manifest.files.get(ONNX)
+    if network is None:
+        raise RegistryError(
+            f"{model.folder} has no {ONNX}, and nothing else is served: train the model anew with "
+            f"this version of Digits"
+        )
     return Pointed(
         name=name,
         number=model.version.number if model.version else None,
         folder=model.folder.absolute(),
-        onnx_sha256=model.manifest.files[ONNX],
+        onnx_sha256=network,
         manifest_sha256=sha256_of(model.folder / MANIFEST),
         alias=alias,
     )

@@ -68,9 +68,9 @@ def prepare(settings: Settings, folder: Path, pointer: Pointer) -> None:
             os.chown(each, USER, USER)
 
 
-def url(folder: Path) -> str:
-    """Return the address of the store that a container writes to ``folder``."""
-    return f"sqlite:///{folder / STORE}"
+def override(folder: Path) -> str:
+    """Return what tells other tasks of the store that a container writes to ``folder``."""
+    return f"traffic.url=sqlite:///{folder / STORE}"
 
 
 def _is_file(settings: Settings) -> bool:

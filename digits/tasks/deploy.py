@@ -105,7 +105,10 @@ def _order(target: Target, wanted: Wanted) -> Order:
 def _plan(target: Target, wanted: Wanted, again: _Again) -> None:
     order = _order(target, wanted)
     address = f"http://{order.settings.host}:{order.settings.port or '<any free port>'}"
-    facts = rows(order.settings, order.pointer, address if target.kind == "local" else target.kind)
+    is_local = target.kind == "local"
+    facts = rows(order.settings, order.pointer, address if is_local else target.kind)
+    if not is_local:  # others keep predictions in a place of their own, or not at all
+        facts = [each for each in facts if each[0] != "traffic"]
     found = [*_told("would", target.plan(order)), *facts, ("folder", str(target.folder))]
     screen.show(found, [(again("apply"), "do it")])
 
@@ -134,7 +137,8 @@ def _invoke(target: Target, wanted: Wanted, again: _Again) -> None:
         ("time", f"{1000 * answer.seconds:.1f} ms"),
         ("prediction", f"{said['id']} ({said['stored']})"),
     ]
-    lineage = commands.run("task=lineage", f"of={said['id']}", *wanted.same)
+    store = [value for name, value in target.status().rows if name == "traffic"]
+    lineage = commands.run("task=lineage", f"of={said['id']}", *store, *wanted.same)
     kept = [] if said["stored"] == "off" else [(lineage, "where this answer comes from")]
     screen.standard_output().print(drawn(pixels), highlight=False)
     screen.show(found, [*kept, (again("status"), "how it stands")])

@@ -101,7 +101,7 @@ def test_traffic_is_kept_outside_and_stays(
     target.apply(wanted)
     answer = target.ask(ONE, "application/octet-stream").content
     assert answer["stored"] == "queued"
-    address = dict(target.status().rows)["traffic"].removeprefix("serving.traffic.url=")
+    address = dict(target.status().rows)["traffic"].removeprefix("traffic.url=")
     target.destroy()
     store = TrafficStore(address)
     try:

@@ -6,6 +6,8 @@ role of the machine. Nothing of ours ever holds them.
 
 from __future__ import annotations
 
+import logging
+import os
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +16,7 @@ from digits.deployment.ledger import Ledger
 from digits.errors import DeploymentError, MissingExtraError
 
 ACCOUNT = "aws-account"  # the ledger's first line: other credentials would not find what it lists
+REGION = "AWS_REGION"  # of every other SDK of AWS; boto3 knows AWS_DEFAULT_REGION alone
 RETRIES = 5
 CONNECT_SECONDS = 10
 READ_SECONDS = 70  # SageMaker gives a container 60 to answer
@@ -23,7 +26,7 @@ class Session:
     """An account in a region.
 
     Args:
-        region: null: as AWS_REGION or the user's AWS files say.
+        region: null: as AWS_REGION, AWS_DEFAULT_REGION or the user's AWS files say.
         endpoint_url: of a stand-in for all of AWS; null: AWS itself.
 
     Raises:
@@ -36,8 +39,10 @@ class Session:
             import boto3
         except ModuleNotFoundError as error:
             raise MissingExtraError("aws", "boto3") from error
+        # It tells at INFO where it found the credentials, once for each command.
+        logging.getLogger("botocore").setLevel(logging.WARNING)
         with explained():
-            self._session = boto3.Session(region_name=region)
+            self._session = boto3.Session(region_name=region or os.environ.get(REGION))
         if self._session.region_name is None:
             raise DeploymentError(
                 "No AWS region: type deployment.region=eu-central-1, or set AWS_REGION"

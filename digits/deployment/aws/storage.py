@@ -79,7 +79,7 @@ class Object(Part):
         self._place = {"Bucket": bucket, "Key": key, "ExpectedBucketOwner": aws.account}
         self.name = f"s3://{bucket}/{key}"
         self.facts = {"bucket": bucket, "key": key}
-        self.detail = f"{len(content) / 1e6:.1f} MB"
+        self.detail = f"{len(content) / 1e3:.0f} kB"
 
     def look(self) -> Stand:
         """See :meth:`Part.look`."""

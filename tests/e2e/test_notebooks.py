@@ -25,15 +25,11 @@ def test_notebook_runs(name: str, pictures: int, root: Path) -> None:
     pytest.importorskip("ipykernel", reason="needs the extra notebooks")
     nbformat = pytest.importorskip("nbformat")
     nbclient = pytest.importorskip("nbclient")
-    traitlets = pytest.importorskip("traitlets.config")
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     environment = os.environ | {"DIGITS_NOTEBOOK_ROOT": str(root), "MPLBACKEND": ""}
     environment.pop("MLFLOW_TRACKING_URI", None)
     client = nbclient.NotebookClient(
-        notebook,
-        timeout=600,
-        resources={"metadata": {"path": str(NOTEBOOKS)}},
-        config=traitlets.Config({"KernelManager": {"transport": "ipc"}}),  # no open ports
+        notebook, timeout=600, resources={"metadata": {"path": str(NOTEBOOKS)}}
     )
     client.execute(env=environment)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]

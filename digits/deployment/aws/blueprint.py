@@ -76,7 +76,7 @@ def blueprint(aws: Session, wanted: Wanted, order: Order) -> Blueprint:
     """Return what ``order`` takes at SageMaker; looks at nothing but the bundle and the image.
 
     Raises:
-        DeploymentError: no Docker engine, no such image, or a model without ONNX.
+        DeploymentError: no Docker engine, or no such image.
         RegistryError: the bundle is damaged.
     """
     name, runs_on = wanted.name, wanted.runs_on

@@ -7,8 +7,7 @@ import io
 import tarfile
 from pathlib import Path
 
-from digits.contract.manifest import MANIFEST, ONNX, verify
-from digits.errors import DeploymentError
+from digits.contract.manifest import MANIFEST, verify
 
 
 def packed(folder: Path) -> bytes:
@@ -17,15 +16,9 @@ def packed(folder: Path) -> bytes:
     Times, owners and order are fixed, and everybody may read it: the container's user is not ours.
 
     Raises:
-        DeploymentError: the bundle has no network in ONNX.
         RegistryError: the bundle is damaged.
     """
     manifest = verify(folder)
-    if ONNX not in manifest.files:
-        raise DeploymentError(
-            f"{folder} has no {ONNX}, and nothing else can be deployed: train or register the "
-            f"model with this version of Digits"
-        )
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name in sorted([MANIFEST, *manifest.files]):

@@ -1,0 +1,220 @@
+"""`deployment=lambda`: a function at AWS Lambda, paid by the request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from digits.deployment.aws.function_event import ask
+from digits.deployment.aws.function_front import LIVE, URL, Alias, Shares, Url, alias, url
+from digits.deployment.aws.function_parts import configuration
+from digits.deployment.aws.function_removal import removers
+from digits.deployment.aws.function_shape import Days, Shape
+from digits.deployment.aws.package import Architecture, Runtime
+from digits.deployment.aws.parts import Part, listed, made, planned, removed
+from digits.deployment.aws.session import ACCOUNT, Session
+from digits.deployment.aws.storage import OBJECT
+from digits.deployment.ledger import Ledger, Release, Resource
+from digits.deployment.target import Order, Reply, Status, Step, Target
+from digits.errors import DeploymentError
+
+VERSION_FACT = "function_version"
+
+
+class Lambda(Target):
+    """A function with a URL, its versions behind an alias.
+
+    Args:
+        folder: what is kept here of it.
+        name: of the function; other things are named after it.
+        region: null: as AWS_REGION or the user's AWS files say.
+        package: zip, or image: built by ``scripts/image lambda`` and pushed by Docker.
+        image: that image.
+        runtime: of a zip; 3.11 stands on a system too old for today's ONNX Runtime.
+        architecture: of the processor; arm64 costs less, and an image has to be built for it.
+        memory_mb: of each copy; processor time comes with it.
+        timeout_seconds: for one request.
+        concurrency: requests at once that are reserved for it, and its most; null: what the
+            account has left; 0: it is switched off.
+        url: who may ask over HTTP: iam (who may invoke it, signed), keys (who has one of
+            ``DIGITS_API_KEYS``, as it is where this is typed), none (no URL).
+        canary_percent: of the requests that a new version gets; the rest goes to the one before,
+            until ``apply`` with 0 gives it all of them, or ``rollback`` none.
+        log_days: that the log is kept.
+        cache: folder where the zipped libraries are kept.
+        wait_seconds: longest until AWS is done with one change.
+        endpoint_url: of a stand-in for AWS; null: AWS.
+        registry: ``host:port`` of a stand-in for ECR's registry; null: ECR.
+    """
+
+    kind = "lambda"
+
+    def __init__(
+        self,
+        *,
+        folder: str,
+        cache: str,
+        name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")] = "digits",
+        region: str | None = None,
+        package: Literal["zip", "image"] = "zip",
+        image: str = "digits-lambda",
+        runtime: Runtime = "python3.12",
+        architecture: Architecture = "x86_64",
+        memory_mb: Annotated[int, Field(ge=256, le=10_240)] = 1024,
+        timeout_seconds: Annotated[int, Field(ge=2, le=60)] = 15,
+        concurrency: Annotated[int, Field(ge=0)] | None = None,
+        url: Literal["iam", "keys", "none"] = "iam",
+        canary_percent: Annotated[float, Field(ge=0, lt=100)] = 0.0,
+        log_days: Days = 30,
+        wait_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0,
+        endpoint_url: str | None = None,
+        registry: str | None = None,
+    ) -> None:
+        super().__init__(folder=folder)
+        self._name, self._region, self._endpoint_url = name, region, endpoint_url
+        self._url, self._canary_percent = url, canary_percent
+        self._shape = Shape(
+            name=name,
+            package=package,
+            image=image,
+            runtime=runtime,
+            architecture=architecture,
+            memory_mb=memory_mb,
+            timeout_seconds=timeout_seconds,
+            concurrency=concurrency,
+            asks_for_key=url == "keys",
+            log_days=log_days,
+            cache=Path(cache).expanduser().absolute(),
+            wait_seconds=wait_seconds,
+            registry=registry,
+        )
+
+    def plan(self, order: Order) -> list[Step]:
+        """See :meth:`Target.plan`."""
+        aws, ledger = self._aws(), self.ledger
+        ground, function = self._shape.parts(aws, order)
+        steps = planned(ledger, [*ground, function])
+        steps += planned(ledger, self._front(aws, function.published()))
+        return [*steps, *(Step("remove", f"{URL} {self._name}:{LIVE}") for _ in self._left(ledger))]
+
+    def apply(self, order: Order) -> list[Step]:
+        """See :meth:`Target.apply`."""
+        with self.claimed():
+            aws, ledger = self._aws(), self.ledger
+            ground, function = self._shape.parts(aws, order)
+            planned(ledger, [*ground, function])  # a name that is taken is met before anything
+            ledger.making(ACCOUNT, aws.place)
+            try:
+                steps = made(ledger, [*ground, function])
+                number = function.publish()
+                before = alias(aws, self._name)
+                steps += made(ledger, self._front(aws, number))
+                steps += removed(ledger, self._left(ledger), removers(aws))
+            except DeploymentError as error:
+                raise _left_behind(ledger, error) from error
+            self._release(ledger, order, number, before)
+            old = [each for each in ledger.resources if each.kind == OBJECT]
+            kept = {part.name for part in ground}
+            removed(ledger, [each for each in old if each.name not in kept], removers(aws))
+            return steps
+
+    def status(self) -> Status:
+        """See :meth:`Target.status`."""
+        release = self._current()
+        aws = self._aws()
+        found, shares = configuration(aws, self._name, LIVE), alias(aws, self._name)
+        if found is None or shares is None:
+            raise DeploymentError(f"The function {self._name} is gone: action=apply makes it again")
+        address = url(aws, self._name)
+        asked = f"{self._name}:{LIVE}"
+        rows = (
+            ("function", f"{asked} in {aws.place} (account/region)"),
+            ("traffic", str(shares)),
+            ("memory", f"{found['MemorySize']} MB, {found['Timeout']} s"),
+            ("package", f"{found['PackageType'].lower()}, {found.get('CodeSize', 0) / 1e6:.1f} MB"),
+            ("access", "no URL" if address is None else Url.access(address)),
+        )
+        told = asked if address is None else str(address["FunctionUrl"])
+        return Status(release.model.version, told, rows)
+
+    def ask(self, body: bytes, content_type: str) -> Reply:
+        """See :meth:`Target.ask`."""
+        self._current()
+        return ask(self._aws(), self._name, body, content_type)
+
+    def rollback(self) -> list[Step]:
+        """See :meth:`Target.rollback`."""
+        with self.claimed():
+            self._current()
+            ledger, aws = self.ledger, self._aws()
+            before = ledger.previous
+            if before is None:
+                raise DeploymentError("There is no version before this one to go back to")
+            number = before.facts[VERSION_FACT]
+            if configuration(aws, self._name, number) is None:
+                raise DeploymentError(
+                    f"Version {number} of the function {self._name} is gone: deploy it again with "
+                    f"action=apply version={before.model.number}"
+                )
+            steps = made(ledger, [Alias(aws, self._name, Shares(number))])
+            ledger.rolled_back()
+            return steps
+
+    def destroy(self) -> list[Step]:
+        """See :meth:`Target.destroy`."""
+        with self.claimed():
+            ledger = self.ledger
+            if not ledger:
+                return []
+            aws = self._aws()
+            steps = removed(ledger, ledger.resources, removers(aws))
+            ledger.forget()
+            return [each for each in steps if not each.what.startswith(ACCOUNT)]
+
+    def _aws(self) -> Session:
+        aws = Session(region=self._region, endpoint_url=self._endpoint_url)
+        aws.check_place(self.ledger)
+        return aws
+
+    def _current(self) -> Release:
+        release = self.ledger.current
+        if release is None:
+            raise DeploymentError("Nothing is deployed: action=apply deploys")
+        return release
+
+    def _front(self, aws: Session, number: str | None) -> list[Part]:
+        """Return what makes the version ``number`` answer."""
+        shares = Shares(number)
+        before = alias(aws, self._name)
+        if self._canary_percent and before is not None and before.version != number:
+            second = {number: self._canary_percent / 100} if number else {}
+            shares = Shares(before.version, second)
+        parts: list[Part] = [Alias(aws, self._name, shares)]
+        if self._url != "none":
+            parts.append(Url(aws, self._name, is_open=self._url == "keys"))
+        return parts
+
+    def _left(self, ledger: Ledger) -> list[Resource]:
+        """Return the URL that is not wanted any more, if there is one."""
+        found = ledger.find(URL, f"{self._name}:{LIVE}")
+        return [found] if found is not None and self._url == "none" else []
+
+    def _release(self, ledger: Ledger, order: Order, number: str, before: Shares | None) -> None:
+        """Write down what is out; a canary that another one has ended was never quite so."""
+        current = ledger.current
+        known = current.facts[VERSION_FACT] if current is not None else None
+        if before is not None and number not in before.second and known in before.second:
+            ledger.rolled_back()
+        ledger.released(Release(model=order.model, facts={VERSION_FACT: number}))
+
+
+def _left_behind(ledger: Ledger, error: DeploymentError) -> DeploymentError:
+    """Say what a failed attempt has made; nothing of it is lost."""
+    lines = [f"{each.kind} {each.name}" for each in ledger.resources if each.kind != ACCOUNT]
+    if not lines:
+        ledger.forget()
+        return error
+    told = f"{error}\nMade so far; action=apply goes on from here, action=destroy removes it:"
+    return DeploymentError(listed(told, lines))

@@ -19,7 +19,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,7 +55,7 @@ class Emulated:
         while True:
             try:
                 return self.invoke(payload)
-            except urllib.error.URLError:
+            except (urllib.error.URLError, ConnectionError):
                 if time.monotonic() > end:
                     raise
             time.sleep(0.002)
@@ -117,7 +117,7 @@ def managed(folder: Path, variables: Mapping[str, str], *, log: Path) -> Iterato
             "PYTHONDONTWRITEBYTECODE": "1",
             **variables,
         }
-        addresses = [f"127.0.0.1:{_free_port()}" for _ in range(2)]
+        addresses = [f"127.0.0.1:{port}" for port in _free_ports(2)]
         command = [str(emulator()), "--runtime-interface-emulator-address", addresses[0]]
         command += ["--runtime-api-address", addresses[1]]
         # Without site-packages: what the zip file lacks is not found elsewhere.
@@ -139,7 +139,7 @@ def image(
     docker: str, name: str, variables: Mapping[str, str], *, further: tuple[str, ...] = ()
 ) -> Iterator[Emulated]:
     """Run an image of ``scripts/image lambda`` in Docker, as Lambda restricts it."""
-    port = _free_port()
+    (port,) = _free_ports(1)
     command = [docker, "run", "--rm", "--detach", "--read-only", "--tmpfs", "/tmp:size=64m"]
     command += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
     command += ["--publish", f"127.0.0.1:{port}:8080", "--volume", f"{emulator()}:/rie:ro"]
@@ -205,8 +205,10 @@ def _link(name: str, folder: Path) -> None:
     (folder / place.name).symlink_to(place)
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
+def _free_ports(count: int) -> list[int]:
+    """Return different ports that nobody listens at."""
+    with ExitStack() as held:
+        free = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in free:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in free]

@@ -8,7 +8,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from digits.deployment.aws.function_event import ask
-from digits.deployment.aws.function_front import LIVE, URL, Alias, Shares, Url, alias, url
+from digits.deployment.aws.function_front import (
+    LIVE,
+    NOT_YET,
+    URL,
+    Alias,
+    Shares,
+    Url,
+    alias,
+    url,
+)
 from digits.deployment.aws.function_parts import configuration
 from digits.deployment.aws.function_removal import removers
 from digits.deployment.aws.function_shape import Days, Shape
@@ -74,6 +83,7 @@ class Lambda(Target):
     ) -> None:
         super().__init__(folder=folder)
         self._name, self._region, self._endpoint_url = name, region, endpoint_url
+        self._session: Session | None = None
         self._url, self._canary_percent = url, canary_percent
         self._shape = Shape(
             name=name,
@@ -174,9 +184,10 @@ class Lambda(Target):
             return [each for each in steps if not each.what.startswith(ACCOUNT)]
 
     def _aws(self) -> Session:
-        aws = Session(region=self._region, endpoint_url=self._endpoint_url)
-        aws.check_place(self.ledger)
-        return aws
+        if self._session is None:
+            self._session = Session(region=self._region, endpoint_url=self._endpoint_url)
+        self._session.check_place(self.ledger)
+        return self._session
 
     def _current(self) -> Release:
         release = self.ledger.current
@@ -189,8 +200,7 @@ class Lambda(Target):
         shares = Shares(number)
         before = alias(aws, self._name)
         if self._canary_percent and before is not None and before.version != number:
-            second = {number: self._canary_percent / 100} if number else {}
-            shares = Shares(before.version, second)
+            shares = Shares(before.version, {number or NOT_YET: self._canary_percent / 100})
         parts: list[Part] = [Alias(aws, self._name, shares)]
         if self._url != "none":
             parts.append(Url(aws, self._name, is_open=self._url == "keys"))

@@ -12,6 +12,7 @@ from digits.deployment.ledger import Resource
 
 ALIAS, URL = "lambda-alias", "lambda-url"
 LIVE = "live"  # the alias that is asked
+NOT_YET = "to be published"  # instead of a number
 ACCESS = {"NONE": "asks for an API key", "AWS_IAM": "asks for a signature of who may invoke it"}
 PUBLIC: Mapping[str, Mapping[str, Any]] = {  # that anybody may ask a URL takes both of them
     "anybody-url": {"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE"},
@@ -33,7 +34,7 @@ class Shares(NamedTuple):
     def __str__(self) -> str:
         found = [f"{100 * share:g} % version {number}" for number, share in self.second.items()]
         left = 100 * (1 - sum(self.second.values()))
-        return ", ".join([f"{left:g} % version {self.version or 'to be published'}", *found])
+        return ", ".join([f"{left:g} % version {self.version or NOT_YET}", *found])
 
 
 class Alias(Part):

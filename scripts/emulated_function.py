@@ -94,12 +94,8 @@ def emulator() -> Path:
     return Path(found.stdout.strip())
 
 
-def unzip(archive: Path | bytes, folder: Path) -> None:
+def unzip(archive: Path, folder: Path) -> None:
     """Unzip a function's file as Lambda does."""
-    if isinstance(archive, bytes):
-        file = folder.with_suffix(".zip")
-        file.write_bytes(archive)
-        archive = file
     with zipfile.ZipFile(archive) as opened:
         opened.extractall(folder)
 

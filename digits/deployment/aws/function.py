@@ -18,7 +18,7 @@ from digits.deployment.aws.function_front import (
     alias,
     url,
 )
-from digits.deployment.aws.function_parts import configuration
+from digits.deployment.aws.function_parts import Function, configuration
 from digits.deployment.aws.function_removal import removers
 from digits.deployment.aws.function_shape import Days, Shape
 from digits.deployment.aws.package import Architecture, Runtime
@@ -104,8 +104,8 @@ class Lambda(Target):
     def plan(self, order: Order) -> list[Step]:
         """See :meth:`Target.plan`."""
         aws, ledger = self._aws(), self.ledger
-        ground, function = self._shape.parts(aws, order)
-        steps = planned(ledger, [*ground, function])
+        needed, function, _ = self._needed(aws, order)
+        steps = planned(ledger, needed)
         steps += planned(ledger, self._front(aws, function.published()))
         return [*steps, *(Step("remove", f"{URL} {self._name}:{LIVE}") for _ in self._left(ledger))]
 
@@ -113,11 +113,11 @@ class Lambda(Target):
         """See :meth:`Target.apply`."""
         with self.claimed():
             aws, ledger = self._aws(), self.ledger
-            ground, function = self._shape.parts(aws, order)
-            planned(ledger, [*ground, function])  # a name that is taken is met before anything
+            needed, function, code = self._needed(aws, order)
+            planned(ledger, needed)  # a name that is taken is met before anything
             ledger.making(ACCOUNT, aws.place)
             try:
-                steps = made(ledger, [*ground, function])
+                steps = made(ledger, needed)
                 number = function.publish()
                 before = alias(aws, self._name)
                 steps += made(ledger, self._front(aws, number))
@@ -126,8 +126,7 @@ class Lambda(Target):
                 raise _left_behind(ledger, error) from error
             self._release(ledger, order, number, before)
             old = [each for each in ledger.resources if each.kind == OBJECT]
-            kept = {part.name for part in ground}
-            removed(ledger, [each for each in old if each.name not in kept], removers(aws))
+            removed(ledger, [each for each in old if each.name not in code], removers(aws))
             return steps
 
     def status(self) -> Status:
@@ -194,6 +193,13 @@ class Lambda(Target):
         if release is None:
             raise DeploymentError("Nothing is deployed: action=apply deploys")
         return release
+
+    def _needed(self, aws: Session, order: Order) -> tuple[list[Part], Function, set[str]]:
+        """Return what has to be there, the function among it, and the names of its code's parts."""
+        ground, code, function = self._shape.parts(aws, order)
+        # What is published has its code at Lambda.
+        needed = [*ground, *(() if function.published() else code), function]
+        return needed, function, {part.name for part in code}
 
     def _front(self, aws: Session, number: str | None) -> list[Part]:
         """Return what makes the version ``number`` answer."""

@@ -50,8 +50,8 @@ class Shape:
     wait_seconds: float
     registry: str | None
 
-    def parts(self, aws: Session, order: Order) -> tuple[list[Part], Function]:
-        """Return what has to be there before the function, and the function.
+    def parts(self, aws: Session, order: Order) -> tuple[list[Part], list[Part], Function]:
+        """Return what has to be there before the function, its code, and the function.
 
         Raises:
             DeploymentError: the version cannot be deployed so.
@@ -72,7 +72,7 @@ class Shape:
         code = self._code(aws, order)
         wanted = self._wanted(order, role, code)
         function = Function(aws, self.name, wanted, wait_seconds=self.wait_seconds)
-        return [logs, role, *code.parts], function
+        return [logs, role], list(code.parts), function
 
     def _code(self, aws: Session, order: Order) -> Code:
         if self.package == "image":

@@ -59,11 +59,21 @@ class Functions:
         name = re.sub(rf"^{FUNCTIONS}/?", "", path).split("/")[0]
         if method == "POST" and path.rstrip("/") == FUNCTIONS:
             content = json.loads(body)
-            self.latest[content["FunctionName"]] = content["Code"]
+            self.latest[content["FunctionName"]] = self._copied(content["Code"])
         elif method == "PUT" and path.endswith("/code"):
-            self.latest[name] = json.loads(body)
+            self.latest[name] = self._copied(json.loads(body))
         elif method == "POST" and path.endswith("/versions"):
             self.versions[name, json.loads(answer)["Version"]] = self.latest[name]
+
+    def _copied(self, code: dict[str, str]) -> dict[str, str]:
+        """Copy a zip file, as Lambda does: the one at S3 may be removed."""
+        if "ImageUri" in code:
+            return code
+        s3 = boto3.client("s3", endpoint_url=self.moto)
+        found = s3.get_object(Bucket=code["S3Bucket"], Key=code["S3Key"])
+        file = self.folder / code["S3Key"]
+        file.write_bytes(found["Body"].read())
+        return {"file": str(file)}
 
     def invoke(self, name: str, alias: str, payload: bytes) -> bytes:
         """Have a version that the alias names answer."""
@@ -89,10 +99,8 @@ class Functions:
                 emulated_function.image(program, code["ImageUri"], variables)
             )
         assert set_so["Handler"] == emulated_function.HANDLER
-        s3 = boto3.client("s3", endpoint_url=self.moto)
-        zipped = s3.get_object(Bucket=code["S3Bucket"], Key=code["S3Key"])["Body"].read()
         folder = self.folder / f"{name}-{number}"
-        emulated_function.unzip(zipped, folder)
+        emulated_function.unzip(Path(code["file"]), folder)
         log = self.folder / f"{name}-{number}.log"
         return self._stack.enter_context(emulated_function.managed(folder, variables, log=log))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -67,7 +68,12 @@ def _run(tree: Path, command: str) -> subprocess.CompletedProcess[str]:
     program, *typed = shlex.split(command)
     assert program == "python"
     return subprocess.run(
-        [sys.executable, *typed], cwd=tree, capture_output=True, text=True, check=False
+        [sys.executable, *typed],
+        cwd=tree,
+        env=os.environ | {"PYTHONPATH": str(tree)},  # for the processes that it starts
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import ROOT
+from tests.e2e.checkout import ROOT, copy_of_the_tree
 
 BLOCK = re.compile(r"(?P<not_run><!-- not run by the test[^>]*-->\n)?```sh\n(?P<text>.*?)```", re.S)
 SETS_UP = "scripts/run     #"  # of the first block: the set-up's own tests run it
@@ -27,15 +26,7 @@ def blocks() -> list[str]:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """What a clone has, and no more."""
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")
-    folder = tmp_path / "digits"
-    for name in filter(None, names):
-        source, target = ROOT / os.fsdecode(name), folder / os.fsdecode(name)
-        if source.is_file():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target)
-    return folder
+    return copy_of_the_tree(tmp_path / "digits")
 
 
 @pytest.mark.e2e

@@ -33,12 +33,13 @@ class Stack:
     """The stack under a name and at ports of its own."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
-        self.engine, self.folder = engine, folder
+        self.engine, self.folder, self.told = engine, folder, ""
         self.project = f"digits-test-{os.getpid()}"
         self.ports = {name: free_port() for name in PORTS}
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
             "COMPOSE_PROJECT_NAME": self.project,
+            "SERVICE_IMAGE": self.project,  # nobody else's
             **{name: str(port) for name, port in self.ports.items()},
         }
         self.mlflow = f"http://127.0.0.1:{self.ports['MLFLOW_PORT']}"
@@ -110,10 +111,12 @@ def stack(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """The stack, up; nothing is left of it in the end."""
     stack = Stack(engine, tmp_path_factory.mktemp("stack"))
     try:
-        stack.script("up")
+        stack.script("image", "service", "--tag", stack.project, "--sbom", str(stack.folder))
+        stack.told = stack.script("up")
         yield stack
     finally:
         stack.script("down", "--volumes")
+        engine.run("rmi", stack.project)
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +134,10 @@ def answers(service: Service) -> bool:
         return service.ask("/readyz")[0] == 200
     except OSError:
         return False
+
+
+def test_up_tells_the_addresses(stack: Stack) -> None:
+    assert stack.service.address in stack.told and stack.mlflow in stack.told
 
 
 def test_service_says_what_it_waits_for(stack: Stack) -> None:
@@ -215,9 +222,8 @@ def test_containers_are_shut_in(stack: Stack) -> None:
 
 def test_up_again_changes_nothing_and_a_new_start_keeps_what_was_recorded(champion: Stack) -> None:
     before = sorted(champion.ids())
-    told = champion.script("up")
+    assert champion.script("up") == champion.told
     assert sorted(champion.ids()) == before
-    assert champion.mlflow in told and champion.service.address in told
     password = champion.inside("postgres", "printenv", "PGPASSWORD")
     champion.script("down")
     assert champion.ids() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,12 +25,12 @@ AT_HOME = {"HOME": "/tmp", "USER": "digits", "LOGNAME": "digits"}
 class Docker(Subprocess):
     """Every step is a container of the training image, on the Docker engine of this machine.
 
+    They run as the user of this process: what they write belongs to whoever has typed the command.
+
     Args:
         image: has the project and its environment; docker/Dockerfile.train makes one.
         root: folder of everything that steps write; it is the same in the containers.
         cache: folder of what has been done; None: everything is done anew.
-        user: number of the user in the containers; None: that of this process, so that what they
-            write belongs to whoever has typed the command.
         network: of the containers; ``host`` reaches servers on this machine's loopback.
         memory: limit of each container, such as ``4g``; None: none.
         cpus: processors of each container; None: all.
@@ -45,7 +46,6 @@ class Docker(Subprocess):
         image: Annotated[str, Field(min_length=1)],
         root: str,
         cache: str | None,
-        user: int | None = None,
         network: str | None = None,
         memory: str | None = None,
         cpus: Annotated[float, Field(gt=0)] | None = None,
@@ -54,7 +54,6 @@ class Docker(Subprocess):
     ) -> None:
         super().__init__(root=root, cache=cache)
         self.image = image if ":" in image.rpartition("/")[2] else f"{image}:latest"
-        self.user = user
         self.network, self.memory, self.cpus = network, memory, cpus
         self.environment, self.mounts = dict(environment or {}), dict(mounts or {})
 
@@ -84,10 +83,15 @@ class Docker(Subprocess):
             "mem_limit": self.memory,
             "nano_cpus": int(1e9 * self.cpus) if self.cpus else None,
         }
+        logging.getLogger("kfp.local").setLevel(logging.WARNING)  # of packages to install: none are
         runner = local.DockerRunner(
             mounts=mounts,
-            user=f"{os.getuid() if self.user is None else self.user}:{os.getgid()}",
-            environment={**AT_HOME, **self.environment},
+            user=f"{os.getuid()}:{os.getgid()}",
+            environment={
+                **AT_HOME,
+                "MPLCONFIGDIR": f"{self.root}/cache/matplotlib",  # its list of fonts takes seconds
+                **self.environment,
+            },
             labels={mark: "step"},
             **{name: value for name, value in chosen.items() if value is not None},
         )

@@ -15,6 +15,7 @@ from pathlib import Path
 from digits.contract.files import appearing, write_atomically
 from digits.registry.find import find_model
 from digits.registry.versions import BUNDLE, Version
+from digits.tasks.sweep_results import REPORTED
 from digits.tracking.faults import explained
 from digits.tracking.record import Record
 from digits.tracking.store import Tracking
@@ -41,7 +42,7 @@ class Earlier:
     @property
     def selected(self) -> float:
         """What the training returned."""
-        return self.metrics.get("validation/accuracy", self.metrics["train/accuracy"])
+        return next(self.metrics[name] for name in REPORTED if name in self.metrics)
 
     def give(self, record: Record, tracking: Tracking, cache: Path) -> None:
         """Leave in this run's folder what the training left in its own."""

@@ -16,6 +16,7 @@ from digits.errors import PipelineError
 from pipelines.local import Subprocess
 from pipelines.order import Order, Outcome, Tell
 
+LABEL = "digits-pipeline"  # of the containers: the process that waits for them
 ENGINE_SECONDS = 600  # for one answer of the engine: it may wait for a step
 LOOK = "import kfp.dsl.executor_main, pipelines.steps as s; assert s.PROGRAM.is_file(), s.PROGRAM"
 #: a user without an entry in the image has no name and no home, which libraries ask for
@@ -77,7 +78,7 @@ class Docker(Subprocess):
             Mount(inside, str(Path(here).expanduser().absolute()), type="bind", read_only=True)
             for here, inside in self.mounts.items()
         ]
-        mark = f"digits-pipeline-{os.getpid()}"
+        mark = str(os.getpid())
         chosen = {
             "network_mode": self.network,
             "mem_limit": self.memory,
@@ -92,7 +93,7 @@ class Docker(Subprocess):
                 "MPLCONFIGDIR": f"{self.root}/cache/matplotlib",  # its list of fonts takes seconds
                 **self.environment,
             },
-            labels={mark: "step"},
+            labels={LABEL: mark},
             **{name: value for name, value in chosen.items() if value is not None},
         )
         try:
@@ -163,10 +164,10 @@ def assert_suits(engine: Any, image: str) -> str:
 
 
 def _end(mark: str) -> None:
-    """End the containers that carry the label ``mark``."""
+    """End the containers of the pipeline ``mark``."""
     from docker.errors import DockerException
 
     with _engine() as engine:
-        for container in engine.containers.list(filters={"label": mark}):
+        for container in engine.containers.list(filters={"label": f"{LABEL}={mark}"}):
             with contextlib.suppress(DockerException):  # it has ended meanwhile
                 container.kill()

@@ -69,7 +69,7 @@ def _environment(folder: Path) -> None:
     extras = (ours / ".digits-installed").read_text(encoding="utf-8").splitlines()[1]
     # The jobs would set up what is missing: in our own environment, behind the link.
     missing = {"train", "serve", "explain", "monitor"} - {*extras.split()}
-    if missing and extras != "all":
+    if missing and "all" not in extras.split():
         pytest.skip(f"this environment lacks {missing}: scripts/test sets it up")
     made_of = [folder / name for name in ("pyproject.toml", "requirements.lock")]
     made_of.append(folder / "scripts" / "bootstrap")

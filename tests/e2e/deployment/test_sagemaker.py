@@ -54,14 +54,16 @@ def host(running_host: Host, credentials: None) -> Host:
 
 
 @pytest.fixture
-def make(host: Host, registry: str, tmp_path: Path) -> Make:
+def make(host: Host, registry: str, tmp_path: Path, engine: Engine) -> Make:
     """Make the target as one command after the other does."""
+    image = engine.image_id(IMAGE)  # the same all through, whoever builds meanwhile
+    assert image is not None
 
     def make(name: str = "digits") -> SageMaker:
         return SageMaker(
             folder=str(tmp_path / "deployments" / "sagemaker"),
             name=name,
-            image=IMAGE,
+            image=image,
             registry=registry,
             endpoint_url=host.url,
             wait_seconds=60,

@@ -21,8 +21,8 @@ Make = Callable[..., SageMaker]
 Orders = tuple[Order, Order, Order]
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+@pytest.fixture(scope="package")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     try:
         engine = Engine.find()
     except DeploymentError as error:
@@ -30,7 +30,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     folder = tmp_path_factory.mktemp("tiny")
     (folder / "file").write_text("nothing")
     engine.load_folder(folder, IMAGE)
-    return engine
+    yield engine
+    engine.run("rmi", IMAGE)
 
 
 @pytest.fixture(scope="module")

@@ -44,6 +44,7 @@ class Fleet:
         self._engine, self._folder = engine, folder
         self.exit_codes: list[int] = []
         self.names: dict[str, str] = {}  # endpoint -> container
+        self._pulled: set[str] = set()
         self._addresses: dict[str, str] = {}  # container -> where it is reached
 
     def start(self, container: dict[str, Any], memory_mb: int) -> str:
@@ -56,6 +57,7 @@ class Fleet:
             archive.extractall(model, filter="data")
         told = [f"--env={key}={value}" for key, value in container["Environment"].items()]
         self._engine.run("pull", "--quiet", container["Image"], seconds=120)
+        self._pulled.add(container["Image"])
         self._engine.run(
             *("run", "--detach", "--name", name, "--publish=127.0.0.1::8080"),
             *(*HARDENED, f"--memory={memory_mb}m", f"--volume={model}:/opt/ml/model:ro"),
@@ -84,10 +86,12 @@ class Fleet:
         return self._addresses[name]
 
     def close(self) -> None:
-        """Stop what still runs."""
+        """Stop what still runs, and let go of what was pulled."""
         for name in self.names.values():
             self.stop(name)
         self.names.clear()
+        for image in self._pulled:
+            self._engine.run("rmi", "--no-prune", image)
 
     def _wait(self, name: str) -> None:
         end = time.monotonic() + PING_SECONDS

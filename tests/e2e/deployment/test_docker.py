@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import pytest
 
 from digits.contract.traffic import TrafficStore
 from digits.deployment import containers, images
+from digits.deployment.asking import reply
 from digits.deployment.docker import Docker
 from digits.deployment.engine import Engine
 from digits.deployment.target import Order
@@ -53,6 +57,32 @@ def test_conformance(
     target = make(model=model)
     check(target, first, second, anew=lambda: make(model=model))
     assert not _images(engine) and not _containers(engine)
+
+
+def test_another_version_takes_over_without_a_pause(
+    make: Make, bundles: tuple[Path, Path], order: Callable[..., Order]
+) -> None:
+    target = make()
+    target.apply(order(bundles[0], 1, port=0, workers=2))
+    address = target.status().address
+    over, answered = threading.Event(), Counter[str]()
+
+    def ask() -> None:
+        while not over.is_set():
+            got = reply(f"{address}/v1/predict", ONE)
+            answered[str(got.content.get("version", got.status))] += 1
+
+    with ThreadPoolExecutor(2) as clients:
+        asking = [clients.submit(ask) for _ in range(2)]
+        try:
+            assert [
+                each.what for each in target.apply(order(bundles[1], 2, port=0, workers=2))
+            ] == ["model"]
+        finally:
+            over.set()
+        for each in asking:
+            each.result()
+    assert set(answered) == {"digits/1", "digits/2"}
 
 
 def test_container_has_no_rights_and_ends_in_peace(

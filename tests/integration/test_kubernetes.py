@@ -22,7 +22,7 @@ from serving.container import settings_of
 from serving.settings import Settings
 
 INFERENCE_SERVICE = Path(__file__).with_name("schemas") / "inference_service.json"
-VERSIONS = ("1.29", kubernetes_validate.latest_version())  # the oldest that KServe 0.21 asks for
+VERSIONS = ("1.29", kubernetes_validate.latest_version())  # one of years ago, and the newest
 SHAPE = Shape(
     name="digits",
     namespace="ml",

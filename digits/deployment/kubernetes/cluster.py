@@ -151,7 +151,7 @@ class Cluster:
             told = f"kubectl {arguments[0]} has no answer after {error.timeout:g} s"
             raise DeploymentError(told) from error
         if done.returncode:
-            raise DeploymentError(_explained(done.stdout + done.stderr))
+            raise DeploymentError(_explained(done.stderr or done.stdout))
         return done.stdout
 
 
@@ -164,4 +164,6 @@ def _explained(told: str) -> str:
     said = "\n".join(lines[-LAST_LINES:])
     if "Forbidden" in said or "forbidden" in said:
         said += "\nThe rights that this takes are listed in docs/deployment/kubernetes.md"
+    if "have a resource type" in said:
+        said += "\nThis cluster has no KServe: install it, or go without: deployment.mode=plain"
     return said

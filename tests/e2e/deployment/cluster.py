@@ -37,12 +37,14 @@ class FakeCluster:
     Attributes:
         documents: (kind, name) -> what was applied.
         refuse: kind -> message: such a document is refused.
+        lacks: groups and versions that are not installed.
         ready: whether pods that are started get ready.
     """
 
     def __init__(self, folder: Path, bundles: Mapping[str, Path]) -> None:
         self.documents: dict[tuple[str, str], Document] = {}
         self.refuse: dict[str, str] = {}
+        self.lacks: set[str] = set()
         self.ready = True
         self.asked: list[str] = []
         self._folder = folder

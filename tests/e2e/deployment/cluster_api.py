@@ -43,6 +43,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
         self.cluster.asked.append(f"GET {path}")
+        if path == "/apis":
+            self._send(200, _groups(self.cluster.lacks))
+            return
         if path in DISCOVERY:
             self._send(200, DISCOVERY[path])
             return
@@ -164,10 +167,10 @@ def _resources(version: str) -> Document:
     return {"kind": "APIResourceList", "groupVersion": version, "resources": resources}
 
 
-def _groups() -> Document:
+def _groups(lacks: set[str]) -> Document:
     found = []
     for version in KINDS:
-        if "/" in version:
+        if "/" in version and version not in lacks:
             one = {"groupVersion": version, "version": version.partition("/")[2]}
             found.append(
                 {"name": version.partition("/")[0], "versions": [one], "preferredVersion": one}
@@ -197,7 +200,6 @@ def _openapi(version: str) -> Document:
 DISCOVERY: dict[str, Document] = {
     "/version": {"major": "1", "minor": "32", "gitVersion": "v1.32.0"},
     "/api": {"kind": "APIVersions", "versions": ["v1"]},
-    "/apis": _groups(),
     "/api/v1": _resources("v1"),
     **{f"/apis/{version}": _resources(version) for version in KINDS if "/" in version},
     "/openapi/v3": {

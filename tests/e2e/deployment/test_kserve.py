@@ -91,6 +91,11 @@ def test_what_goes_wrong_in_a_cluster(
     with pytest.raises(DeploymentError, match="kubectl create namespace elsewhere"):
         target(namespace="elsewhere").apply(first)
 
+    cluster.lacks.add("serving.kserve.io/v1beta1")
+    with pytest.raises(DeploymentError, match=r"no KServe.*deployment\.mode=plain"):
+        target("kserve").apply(first)
+    cluster.lacks.clear()
+
     # Pods of the next version do not get ready: the one before is back.
     target().apply(first)
     cluster.ready = False

@@ -113,6 +113,14 @@ def _take_back(cluster: Cluster, before: Path | None, ledger: Ledger, seconds: f
     return "What it made was removed"
 
 
+def readiness(main: Resource, state: Document) -> str:
+    """Say how many pods of a Deployment are ready, or whether an InferenceService is."""
+    if main.kind == "Deployment":
+        return f"{state.get('readyReplicas', 0)} of {state.get('replicas', 0)} pods"
+    conditions = {each["type"]: each["status"] for each in state.get("conditions", ())}
+    return "yes" if conditions.get("Ready") == "True" else "not yet"
+
+
 def remove(resource: Resource, seconds: float) -> None:
     """Remove from its cluster what the ledger lists.
 

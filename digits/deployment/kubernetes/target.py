@@ -15,7 +15,7 @@ from digits.deployment.asking import reply
 from digits.deployment.kubernetes.cluster import Cluster
 from digits.deployment.kubernetes.manifests import VERSION, Mode, dump, render
 from digits.deployment.kubernetes.pod import Document, Shape
-from digits.deployment.kubernetes.release import FILE, MAIN, put_out, remove, steps, what
+from digits.deployment.kubernetes.release import FILE, MAIN, put_out, readiness, remove, steps, what
 from digits.deployment.ledger import Release, Resource
 from digits.deployment.target import Order, Reply, Status, Step, Target
 from digits.errors import ConfigError, DeploymentError, Finding
@@ -123,15 +123,11 @@ class Kubernetes(Target):
             if any(each.change != "keep" for each in found):
                 out = self.ledger.current
                 before = self.folder / out.facts[FILE] if out else None
+                ledger, seconds = self.ledger, self._wait
                 put_out(
-                    cluster,
-                    documents,
-                    file=file,
-                    before=before,
-                    ledger=self.ledger,
-                    seconds=self._wait,
+                    cluster, documents, file=file, before=before, ledger=ledger, seconds=seconds
                 )
-            self.ledger.released(Release(model=order.model, facts={FILE: file.name}))
+            self._note(Release(model=order.model, facts={FILE: file.name}))
             self._tidy()
         return found
 
@@ -147,7 +143,7 @@ class Kubernetes(Target):
         previous = self.ledger.previous
         canary = found["spec"].get("predictor", {}).get("canaryTrafficPercent")
         rows = (
-            ("ready", _readiness(main, state)),
+            ("ready", readiness(main, state)),
             *([("canary", f"{canary}% of the traffic")] if canary is not None else []),
             ("before", previous.model.version if previous else "none"),
             ("namespace", cluster.namespace),
@@ -220,6 +216,13 @@ class Kubernetes(Target):
         write_atomically(self.folder / name, content)
         return self.folder / name
 
+    def _note(self, release: Release) -> None:
+        """Write down what is out; the same version in other numbers is none to go back to."""
+        ledger, known = self.ledger, self.ledger.current
+        if known is not None and _named(known) == _named(release):
+            ledger.rolled_back()  # so that the one before it stays the one before
+        ledger.released(release)
+
     def _tidy(self) -> None:
         """Remove the manifests of versions that are neither out nor to go back to."""
         ledger = self.ledger
@@ -240,12 +243,8 @@ class Kubernetes(Target):
         return main
 
 
-def _readiness(main: Resource, state: Document) -> str:
-    """Say how many pods of a Deployment are ready, or whether an InferenceService is."""
-    if main.kind == "Deployment":
-        return f"{state.get('readyReplicas', 0)} of {state.get('replicas', 0)} pods"
-    conditions = {each["type"]: each["status"] for each in state.get("conditions", ())}
-    return "yes" if conditions.get("Ready") == "True" else "not yet"
+def _named(release: Release) -> tuple[str, str]:
+    return release.model.version, release.model.onnx_sha256
 
 
 def _refuse(key: str, message: str) -> None:

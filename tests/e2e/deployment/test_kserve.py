@@ -68,6 +68,21 @@ def test_conformance(
     assert not cluster.documents
 
 
+def test_canary_gets_more_and_is_taken_back(
+    cluster: FakeCluster, target: Make, bundles: tuple[Path, Path], order: Callable[..., Order]
+) -> None:
+    first, second = (order(bundle, number) for number, bundle in enumerate(bundles, 1))
+    target("kserve").apply(first)
+    target("kserve", canary_percent=10).apply(second)
+    assert ("canary", "10% of the traffic") in target("kserve").status().rows
+    steps = target("kserve").apply(second)
+    assert [each.change for each in steps] == ["keep", "change"]
+    assert "canary" not in dict(target("kserve").status().rows)
+    target("kserve").rollback()
+    assert target("kserve").status().version == "digits/1"
+    assert len(list(target().folder.glob("*.yaml"))) == 2
+
+
 def test_what_goes_wrong_in_a_cluster(
     cluster: FakeCluster, target: Make, bundles: tuple[Path, Path], order: Callable[..., Order]
 ) -> None:

@@ -5,7 +5,8 @@
   whose alias is looked at every ``DIGITS_MODEL_SECONDS``, 30 where not given;
 - ``DIGITS_MODEL_VERSION``: its name in answers, for example ``digits/3``; without it, the beginning
   of its digest;
-- ``DIGITS_MODEL_SHA256``: of its ``model.onnx``; another network is then not served;
+- ``DIGITS_MODEL_SHA256``: of its ``model.onnx``, and ``DIGITS_MODEL_MANIFEST_SHA256``: of its
+  manifest, which has those of all its files; another model is then not served;
 - ``DIGITS_SERVING_SETTINGS``: a file with :class:`serving.settings.Settings` as JSON;
 - ``DIGITS_SERVING_<KEY>``: one value of them, ``__`` between block and key, ``null`` for none:
   ``DIGITS_SERVING_PORT=9000``, ``DIGITS_SERVING_LIMITS__RATE=50``.
@@ -39,13 +40,13 @@ switches.apply()
 from digits.contract.manifest import ONNX, Manifest  # noqa: E402
 from digits.contract.pointer import Pointed, Pointer  # noqa: E402
 from digits.errors import ConfigError, DigitsError, Finding  # noqa: E402
+from serving.environment import NETWORK, WHOLE, values_of  # noqa: E402
 from serving.environment import as_environment as as_environment  # noqa: E402
-from serving.environment import values_of  # noqa: E402
 from serving.listening import listen  # noqa: E402
 from serving.settings import SETTINGS, Settings  # noqa: E402
 
 MODEL, SECONDS = "DIGITS_MODEL", "DIGITS_MODEL_SECONDS"
-VERSION, DIGEST = "DIGITS_MODEL_VERSION", "DIGITS_MODEL_SHA256"
+VERSION = "DIGITS_MODEL_VERSION"
 FOLDER = "/opt/ml/model"
 PULLED_SECONDS, LONGEST_SECONDS = "30", 86_400
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
@@ -76,8 +77,9 @@ def _model(environment: Mapping[str, str], own: Path) -> Path:
     if "://" in model:
         return _pulled(model, environment.get(SECONDS) or PULLED_SECONDS, own / "models")
     folder = Path(model)
-    version, digest = environment.get(VERSION, ""), environment.get(DIGEST, "")
-    if not version and not digest:
+    version = environment.get(VERSION, "")
+    network, whole = environment.get(NETWORK, ""), environment.get(WHOLE)
+    if not version and not network and not whole:
         return folder
     name, _, number = version.rpartition("/")
     if version and not (name and number.isdecimal()):
@@ -86,7 +88,8 @@ def _model(environment: Mapping[str, str], own: Path) -> Path:
         name=name,
         number=int(number) if version else None,
         folder=folder,
-        onnx_sha256=digest or Manifest.read(folder).files[ONNX],
+        onnx_sha256=network or Manifest.read(folder).files[ONNX],
+        manifest_sha256=whole or None,
     )
     Pointer(champion=pointed).write(own / "pointer.json")
     return own / "pointer.json"

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from digits.contract.pointer import Pointed
 from digits.errors import ConfigError, Finding
 from serving.settings import SETTINGS, Settings
 
 PREFIX, BETWEEN = "DIGITS_SERVING_", "__"
+NETWORK, WHOLE = "DIGITS_MODEL_SHA256", "DIGITS_MODEL_MANIFEST_SHA256"
 
 
 def values_of(environment: Mapping[str, str], values: dict[str, Any]) -> dict[str, Any]:
@@ -33,6 +35,14 @@ def as_environment(settings: Settings) -> dict[str, str]:
     """
     values = settings.model_dump(mode="json", exclude={"pointer", "host", "port"})
     return dict(_variables(PREFIX, values))
+
+
+def digests_of(model: Pointed) -> dict[str, str]:
+    """Return the variables by which a container holds its bundle against what was registered."""
+    found = {NETWORK: model.onnx_sha256}
+    if model.manifest_sha256 is not None:
+        found[WHOLE] = model.manifest_sha256
+    return found
 
 
 def _variables(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -23,6 +23,7 @@ from digits.deployment.served import POINTER, Served
 from digits.deployment.slot import CONTAINER, Slot
 from digits.deployment.target import Order, Reply, Status, Step, Target
 from digits.errors import ConfigError, DeploymentError, Finding
+from serving.environment import digests_of
 from serving.listening import listen
 from serving.settings import Settings
 
@@ -194,7 +195,7 @@ class Docker(Target):
 
     def _container(self, settings: Settings, release: Release) -> Container:
         given, mounts, user = storing.inside(settings, self.traffic)
-        environment = {"DIGITS_MODEL_SHA256": release.model.onnx_sha256}
+        environment = digests_of(release.model)
         if not self.is_baked:
             environment = {"DIGITS_SERVING_POINTER": f"{INSIDE}/{POINTER}"}
             mounts = (*mounts, (str(self._served.folder), INSIDE, "ro"))

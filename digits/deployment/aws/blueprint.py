@@ -21,6 +21,7 @@ from digits.deployment.aws.variant import RealTime, Serverless
 from digits.deployment.engine import Engine
 from digits.deployment.target import Order
 from digits.errors import DeploymentError
+from serving.environment import digests_of
 from serving.settings import Settings
 
 TAG = 16  # characters of an image's digest that make its name in the registry
@@ -181,7 +182,7 @@ def environment_of(settings: Settings, model: Pointed) -> dict[str, str]:
     IAM and AWS's own limits are at its door, and it has no disk that stays: of the traffic nothing
     is kept, and there is no second model beside this one.
     """
-    told = {"DIGITS_MODEL_SHA256": model.onnx_sha256, "DIGITS_SERVING_DEPLOYMENT": "sagemaker"}
+    told = {**digests_of(model), "DIGITS_SERVING_DEPLOYMENT": "sagemaker"}
     if model.number is not None:
         told["DIGITS_MODEL_VERSION"] = model.version
     chosen = settings.model_dump(mode="json", include=PASSED_ON, exclude_defaults=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from digits.contract.pointer import Pointed
 from digits.deployment.target import Order
-from serving.environment import as_environment
+from serving.environment import as_environment, digests_of
 from serving.settings import Settings
 
 Document = dict[str, Any]
@@ -114,7 +114,7 @@ def probe(path: str, *, every: int, failures: int) -> Document:
 def _variables(shape: Shape, order: Order) -> list[Document]:
     model = order.model
     values = as_environment(in_cluster(order.settings))
-    values["DIGITS_MODEL_SHA256"] = model.onnx_sha256
+    values |= digests_of(model)
     if shape.models:
         values["DIGITS_MODEL"] = f"{shape.models.rstrip('/')}/{model.name}/{model.number}"
     if model.number is not None:

@@ -97,6 +97,7 @@ def test_a_worker_that_dies_ends_them_all(bundle, tmp_path):
     [
         ("DIGITS_MODEL", "/nowhere", 1, "/nowhere"),
         ("DIGITS_MODEL_SHA256", "0" * 64, 3, "was registered"),
+        ("DIGITS_MODEL_MANIFEST_SHA256", "0" * 64, 3, "was registered"),
         ("DIGITS_SERVING_PORT", "none", 2, "serving.port"),
     ],
 )

@@ -42,6 +42,7 @@ def test_serverless_is_made_once_and_leaves_nothing(make: Make, orders: Orders) 
     assert container["Environment"] == {
         "DIGITS_MODEL_VERSION": "digits/1",
         "DIGITS_MODEL_SHA256": first.model.onnx_sha256,
+        "DIGITS_MODEL_MANIFEST_SHA256": first.model.manifest_sha256,
         "DIGITS_SERVING_DEPLOYMENT": "sagemaker",
     }
     assert model["ExecutionRoleArn"].endswith(f"role/{name}-sagemaker-eu-central-1")

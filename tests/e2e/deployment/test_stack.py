@@ -16,11 +16,15 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from digits.deployment import images
 from digits.deployment.engine import Engine
 from digits.errors import DeploymentError
 from digits.tracking.store import Tracking
 from tests.e2e.conftest import ROOT, Program
+from tests.e2e.deployment.engine import engine
 from tests.e2e.serving import BLANK, Models, Service, until
+
+__all__ = ["engine"]  # a fixture
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(900)]
 
@@ -96,22 +100,11 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    """The Docker engine; without one there is nothing to test, and CI says so loudly."""
-    try:
-        return Engine.find()
-    except DeploymentError as error:
-        if os.environ.get("DIGITS_REQUIRE_SERVICES") == "1":
-            pytest.fail(str(error))
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="module")
 def stack(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The stack, up; nothing is left of it in the end."""
     stack = Stack(engine, tmp_path_factory.mktemp("stack"))
     try:
-        stack.script("image", "service", "--tag", stack.project, "--sbom", str(stack.folder))
+        engine.run("tag", images.tag_of(), stack.project)
         stack.told = stack.script("up")
         yield stack
     finally:

@@ -11,6 +11,7 @@ import pytest
 import referencing
 from kubernetes_validate.utils import schema_contents
 
+from digits.contract.manifest import ONNX
 from digits.contract.pointer import Pointed, Pointer
 from digits.deployment.kubernetes.manifests import dump, render
 from digits.deployment.kubernetes.pod import Shape, in_cluster
@@ -203,7 +204,17 @@ def test_version_that_no_pod_can_pull_is_refused(tmp_path):
         target(tmp_path, models="http://mlflow:5000").plan(order(tmp_path, number=None))
 
 
-def test_without_kubectl_the_message_says_where_it_is_had(tmp_path, monkeypatch):
+def test_without_kubectl_the_message_says_where_it_is_had(make, tmp_path, monkeypatch):
+    make(tmp_path / "bundle")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DeploymentError, match="needs kubectl"):
-        target(tmp_path).apply(order(tmp_path))
+        target(tmp_path).apply(order(tmp_path / "bundle"))
+
+
+def test_bundle_without_onnx_is_told_before_anything_is_done(make, tmp_path):
+    manifest = make(tmp_path / "bundle")
+    files = {name: digest for name, digest in manifest.files.items() if name != ONNX}
+    manifest.model_copy(update={"files": files}).write(tmp_path / "bundle")
+    with pytest.raises(DeploymentError, match=r"has no model\.onnx"):
+        target(tmp_path).apply(order(tmp_path / "bundle"))
+    assert not (tmp_path / "deployed").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import shutil
 import subprocess
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 
 from digits.deployment.kubernetes.pod import Document
 from digits.errors import DeploymentError
+
+log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 10
 SPARE_SECONDS = 20.0  # beyond what kubectl itself was told to wait
@@ -87,6 +90,7 @@ class Cluster:
         Raises:
             DeploymentError: it is not by then.
         """
+        log.info("Waiting for the pods of %s, %g s at most", resource, seconds)
         limit = f"--timeout={round(seconds)}s"
         if resource.startswith("deployment."):
             arguments = ["rollout", "status", resource, limit]

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from digits.contract.files import write_atomically
 from digits.deployment.asking import reply
+from digits.deployment.checks import check_bundle, check_folder
 from digits.deployment.kubernetes.cluster import Cluster
 from digits.deployment.kubernetes.manifests import VERSION, Mode, dump, render
 from digits.deployment.kubernetes.pod import Document, Shape
@@ -108,10 +109,12 @@ class Kubernetes(Target):
 
         Raises:
             ConfigError: a version without a number cannot be pulled.
-            DeploymentError: no cluster answers, and then the manifests lie in the folder; it
-                refuses, something of that name is not ours, or the pods do not get ready: what was
-                there before is applied again, and without it what was made is removed.
+            DeploymentError: the bundle has no ONNX; no cluster answers, and then the manifests lie
+                in the folder; it refuses, something of that name is not ours, or the pods do not
+                get ready: what was there before is applied again, and without it what was made is
+                removed.
         """
+        check_bundle(order.model.folder)
         documents = self._render(order)
         with self.claimed():
             file = self._write(documents, order)
@@ -123,10 +126,8 @@ class Kubernetes(Target):
             if any(each.change != "keep" for each in found):
                 out = self.ledger.current
                 before = self.folder / out.facts[FILE] if out else None
-                ledger, seconds = self.ledger, self._wait
-                put_out(
-                    cluster, documents, file=file, before=before, ledger=ledger, seconds=seconds
-                )
+                made, wait = self.ledger, self._wait
+                put_out(cluster, documents, file=file, before=before, ledger=made, seconds=wait)
             self._note(Release(model=order.model, facts={FILE: file.name}))
             self._tidy()
         return found
@@ -191,11 +192,7 @@ class Kubernetes(Target):
     def claimed(self) -> Iterator[None]:
         """Keep other commands away, and a folder that is none of ours as it is."""
         with super().claimed():
-            if self.folder.is_dir() and any(self.folder.iterdir()) and not self.ledger:
-                raise DeploymentError(
-                    f"{self.folder} holds something else than a deployment: choose another folder "
-                    f"as deployment.folder"
-                )
+            check_folder(self.folder)
             yield
 
     def _render(self, order: Order) -> list[Document]:

@@ -16,8 +16,9 @@ from pathlib import Path
 import digits
 import serving
 from digits.contract.files import write_atomically
-from digits.contract.manifest import CONFIG, MANIFEST, Manifest, verify
+from digits.contract.manifest import CONFIG, MANIFEST, Manifest
 from digits.contract.pointer import Pointed
+from digits.deployment.checks import check_bundle
 
 MANIFEST_FILE = "MAR-INF/MANIFEST.json"
 HANDLER = "serving.torchserve_handler"
@@ -40,11 +41,12 @@ def write_archive(model: Pointed, file: Path) -> None:
     """Write the archive of a model version to ``file``.
 
     Raises:
-        RegistryError: the bundle is damaged.
+        DeploymentError: the bundle has no ONNX.
+        RegistryError: it is damaged.
     """
     from serving.torchserve_handler import BUNDLE  # loads ONNX Runtime
 
-    manifest = verify(model.folder)
+    manifest = check_bundle(model.folder)
     content = BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         _add(archive, MANIFEST_FILE, json.dumps(_described(model, manifest), indent=2).encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 import subprocess
 import tempfile
@@ -19,6 +20,8 @@ from digits.deployment.torchserve.keeper import ANSWERED, LOG
 from digits.deployment.torchserve.management import Management, ready
 from digits.errors import DeploymentError
 from serving.settings import Settings
+
+log = logging.getLogger(__name__)
 
 SERVER = ("server", "torchserve")  # in the ledger
 ARCHIVE = "archive"  # the same of each
@@ -190,6 +193,7 @@ class Server:
 
     def _await(self, keeper: subprocess.Popen[bytes], model: Pointed, workers: int) -> None:
         """Wait until all workers answer; TorchServe itself is well before any does."""
+        log.info("Waiting for the workers of %s, %g s at most", model.version, self._wait)
         until = time.monotonic() + self._wait
         while time.monotonic() < until:
             if keeper.poll() is not None:

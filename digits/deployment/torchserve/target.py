@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from digits.contract.pointer import Pointed
+from digits.deployment.checks import check_folder
 from digits.deployment.ledger import Release
 from digits.deployment.service import is_running
 from digits.deployment.target import Order, Reply, Status, Step, Target
@@ -126,11 +127,7 @@ class TorchServe(Target):
     def claimed(self) -> Iterator[None]:
         """Keep other commands away, and a folder that is none of ours as it is."""
         with super().claimed():
-            if self.folder.is_dir() and any(self.folder.iterdir()) and not self.ledger:
-                raise DeploymentError(
-                    f"{self.folder} holds something else than a deployment: choose another folder "
-                    f"as deployment.folder"
-                )
+            check_folder(self.folder)
             yield
 
     def _change(self, order: Order) -> Change:

@@ -18,7 +18,7 @@ from pipelines.order import Order, Outcome, Tell
 
 LABEL = "digits-pipeline"  # of the containers: the process that waits for them
 ENGINE_SECONDS = 600  # for one answer of the engine: it may wait for a step
-LOOK = "import kfp.dsl.executor_main, pipelines.steps as s; assert s.PROGRAM.is_file(), s.PROGRAM"
+LOOK = "import kfp.dsl.executor_main; from pipelines import command, steps; command.assert_whole()"
 #: a user without an entry in the image has no name and no home, which libraries ask for
 AT_HOME = {"HOME": "/tmp", "USER": "digits", "LOGNAME": "digits"}
 

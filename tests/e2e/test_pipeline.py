@@ -74,8 +74,11 @@ def test_a_training_killed_after_it_registered_is_neither_lost_nor_done_twice(
     typed = [*QUICK, *DEPLOY, GOOD, LENIENT]
     process = program.start(*typed)
     try:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("data "):  # two that make a store spoil it
+            assert process.poll() is None
         end = time.monotonic() + 400
-        while not (program.folder / "outputs" / "mlflow.db").exists() or not versions(program):
+        while not versions(program):
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < end
             time.sleep(0.05)
@@ -99,7 +102,7 @@ def test_a_training_killed_after_it_registered_is_neither_lost_nor_done_twice(
         reports = (program.folder / "outputs" / "runs").rglob("report/report")
         newest = max(reports, key=lambda file: file.stat().st_mtime).read_text()
         assert "The pipeline ended: SUCCEEDED" in newest
-        assert "model version digits 1  (champion" in newest or "digits 1" in newest
+        assert "model version digits 1" in newest
     finally:
         program("task=deploy", "action=destroy")
 

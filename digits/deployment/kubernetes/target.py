@@ -123,8 +123,10 @@ class Kubernetes(Target):
             except DeploymentError as error:
                 raise DeploymentError(f"{error}\nThe manifests are in {file}") from error
             found = steps(cluster, documents, self.ledger)
-            if any(each.change != "keep" for each in found):
-                out = self.ledger.current
+            out = self.ledger.current
+            # Not known to be out: an attempt before was cut short while it waited.
+            is_out = out is not None and out.facts[FILE] == file.name
+            if not is_out or any(each.change != "keep" for each in found):
                 before = self.folder / out.facts[FILE] if out else None
                 made, wait = self.ledger, self._wait
                 put_out(cluster, documents, file=file, before=before, ledger=made, seconds=wait)

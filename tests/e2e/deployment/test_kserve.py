@@ -6,6 +6,7 @@ environment of the manifest.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 
 from digits.contract.manifest import ONNX, sha256_of
 from digits.deployment.kubernetes.target import Kubernetes
+from digits.deployment.ledger import LEDGER
 from digits.deployment.target import Order
 from digits.errors import DeploymentError
 from tests.e2e.deployment.cluster import FakeCluster, fake_cluster
@@ -111,8 +113,16 @@ def test_what_goes_wrong_in_a_cluster(
         target("kserve").apply(first)
     cluster.lacks.clear()
 
-    # Pods of the next version do not get ready: the one before is back.
+    # An attempt that was cut short, with everything applied: the next one waits for the pods.
     target().apply(first)
+    (target().folder / LEDGER).write_text(
+        json.dumps({**json.loads((target().folder / LEDGER).read_text()), "current": None})
+    )
+    cluster.asked.clear()
+    assert {each.change for each in target().apply(first)} == {"keep"}
+    assert "GET /apis/apps/v1/namespaces/default/deployments" in cluster.asked
+
+    # Pods of the next version do not get ready: the one before is back.
     cluster.ready = False
     with pytest.raises(
         DeploymentError, match=r"(?s)The version before was applied again.*describe"

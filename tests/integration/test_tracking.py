@@ -166,8 +166,11 @@ def test_broken_store_does_not_hide_why_the_run_ended(store, record, caplog):
     assert "could not be ended as FAILED" in caplog.text
 
 
-def test_commit_of_a_folder(tmp_path):
+def test_commit_of_a_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("DIGITS_COMMIT", raising=False)
     assert git_commit(tmp_path) == "unknown"
+    monkeypatch.setenv("DIGITS_COMMIT", "c0ffee")  # as in an image
+    assert git_commit(tmp_path) == "c0ffee"
 
     def git(*arguments):
         identity = ["-c", "user.name=n", "-c", "user.email=e@e"]

@@ -190,6 +190,14 @@ def test_prometheus_counts_and_its_dashboard_shows_it(champion: Stack) -> None:
             champion.prometheus("api/v1/query", query=each["expr"])
 
 
+def test_alarms_are_raised_for_what_they_say(stack: Stack) -> None:
+    command = "cat >/tmp/alarms.yml && promtool test rules /tmp/alarms.yml"
+    container = stack.container("prometheus")
+    with (Path(__file__).parent / "alarms.yml").open("rb") as cases:
+        told = stack.engine.run("exec", "-i", container, "sh", "-c", command, stdin=cases)
+    assert "SUCCESS" in told
+
+
 def test_redis_and_postgresql_ask_for_the_password_of_this_start(stack: Stack) -> None:
     ping = ("redis-cli", "-h", "redis", "ping")
     assert "NOAUTH" in stack.inside("redis", "env", "--unset=REDISCLI_AUTH", *ping)

@@ -113,10 +113,12 @@ class Ledger:
         self._write(resources=tuple(each for each in self.resources if each != resource))
 
     def released(self, release: Release) -> None:
-        """Write down which version is out now; the same with the same facts is no other."""
+        """Write down which version is out now; the same by another alias is no other version."""
         known = self.current
-        if known is None or (known.model, known.facts) != (release.model, release.facts):
+        if known is None or _identity(known) != _identity(release):
             self._write(current=release, previous=known)
+        elif known.model != release.model:
+            self._write(current=release)
 
     def rolled_back(self) -> None:
         """Let the version that is out and the one before change places."""
@@ -131,3 +133,7 @@ class Ledger:
         self._content = self._content.model_copy(update=changes)
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomically(self._file, self._content.model_dump_json(indent=2) + "\n")
+
+
+def _identity(release: Release) -> tuple[Pointed, dict[str, str]]:
+    return release.model.model_copy(update={"alias": None}), release.facts

@@ -18,8 +18,8 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,20 +61,28 @@ class Emulated:
             time.sleep(0.002)
 
 
-class Cold(NamedTuple):
-    """What a start takes.
+class Measured(NamedTuple):
+    """What a start and an answer take.
 
     Attributes:
-        first_seconds: from starting the emulator to the first answer.
-        warm_seconds: of the middle one of further answers.
-        cpu_seconds: that the function's process has used until the first answer.
+        cold_seconds: from starting the emulator to the first answer.
+        warm_seconds: of each further answer, sorted.
+        cold_cpu_seconds: that the function's process has used until the first answer.
+        cpu_seconds: that it has used for each further one.
         rss_mb: memory of that process after the last.
     """
 
-    first_seconds: float
-    warm_seconds: float
+    cold_seconds: float
+    warm_seconds: list[float]
+    cold_cpu_seconds: float
     cpu_seconds: float
     rss_mb: float
+
+    def percentile(self, share: float) -> float:
+        """Return the seconds that this share of the warm answers took at most."""
+        return self.warm_seconds[
+            min(int(share * len(self.warm_seconds)), len(self.warm_seconds) - 1)
+        ]
 
 
 @cache
@@ -148,42 +156,57 @@ def image(
         subprocess.run([docker, "kill", started.stdout.strip()], capture_output=True, check=False)
 
 
-def measure(folder: Path, event: Mapping[str, Any], *, times: int = 200) -> Cold:
+def measure_zip(folder: Path, event: Mapping[str, Any], *, times: int = 200) -> Measured:
     """Start an unzipped function once and ask it ``times`` times more.
 
     Raises:
         AssertionError: it does not answer 200.
     """
-    payload = json.dumps(event).encode()
     emulator()  # is fetched before the clock starts
+    return _measured(lambda: managed(folder, {}, log=Path(os.devnull)), event, times)
+
+
+def measure_image(
+    docker: str, name: str, event: Mapping[str, Any], *, times: int = 200
+) -> Measured:
+    """Measure as :func:`measure_zip` does an image, Docker's own start included."""
+    emulator()
+    return _measured(lambda: image(docker, name, {}), event, times)
+
+
+def _measured(
+    start: Callable[[], AbstractContextManager[Emulated]], event: Mapping[str, Any], times: int
+) -> Measured:
+    payload = json.dumps(event).encode()
+    others = _processes()
     began = time.perf_counter()
-    with managed(folder, {}, log=Path(os.devnull)) as function:
+    with start() as function:
         answer = json.loads(function.first(payload))
-        first = time.perf_counter() - began
+        cold = time.perf_counter() - began
         assert answer.get("statusCode") == 200, answer
-        process = _process_of(folder)
-        cpu = _cpu_seconds(process)
-        warm = []
+        (process,) = _processes() - others
+        cold_cpu, warm = _cpu_seconds(process), []
         for _ in range(times):
             asked = time.perf_counter()
             function.invoke(payload)
             warm.append(time.perf_counter() - asked)
+        cpu = (_cpu_seconds(process) - cold_cpu) / times
         pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-        return Cold(
-            first, sorted(warm)[len(warm) // 2], cpu, pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-        )
+        rss = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+        return Measured(cold, sorted(warm), cold_cpu, cpu, rss)
 
 
-def _process_of(folder: Path) -> int:
-    """Return the process that the emulator has started for the function."""
+def _processes() -> set[int]:
+    """Return the processes that run a function: those of Docker are seen too."""
+    found = set()
     for each in Path("/proc").glob("[0-9]*"):
         try:
-            is_ours = (each / "cwd").resolve() == folder.resolve()
-            if is_ours and b"awslambdaric" in (each / "cmdline").read_bytes().split(b"\0")[:4]:
-                return int(each.name)
+            words = (each / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-    raise AssertionError("the function has no process")
+        if b"awslambdaric" in words[:4] and b"python" in words[0]:
+            found.add(int(each.name))
+    return found
 
 
 def _cpu_seconds(process: int) -> float:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal, Protocol
 
 from digits.contract.manifest import MANIFEST, sha256_of
 from digits.contract.pointer import Pointed
+from digits.deployment import images
 from digits.deployment.aws.ecr import Image, Repository
 from digits.deployment.aws.package import Package
 from digits.deployment.aws.parts import Part
@@ -16,9 +16,6 @@ from digits.deployment.aws.session import Session
 from digits.deployment.aws.storage import Bucket, Object
 from digits.deployment.engine import Engine
 from digits.errors import DeploymentError
-
-DOCKERFILE = Path(__file__).parents[3] / "docker" / "Dockerfile.model"
-BUILD_SECONDS = 300.0
 
 
 class Code(Protocol):
@@ -78,35 +75,38 @@ class _Built(Object):
 
 
 class ContainerImage:
-    """An image of ``scripts/image lambda`` with a model in it, in a repository.
+    """The image of docker/'s target ``lambda`` with a model in it, in a repository.
 
     Args:
         aws: where.
         name: of the function.
-        image: that is built on.
+        image: that is built already; None: it is built from docker/.
         model: that is put into it.
         registry: of a stand-in, see :class:`digits.deployment.aws.ecr.Image`.
 
     Raises:
-        DeploymentError: no Docker engine answers, or it has no such image.
+        DeploymentError: no Docker engine answers, or it has not the image that is named.
     """
 
     kind: Literal["Zip", "Image"] = "Image"
 
     def __init__(
-        self, aws: Session, name: str, image: str, model: Pointed, *, registry: str | None
+        self, aws: Session, name: str, image: str | None, model: Pointed, *, registry: str | None
     ) -> None:
         engine = Engine.find()
-        identity = engine.image_id(image)
+        base = image or images.tag_of("lambda")
+        identity = engine.image_id(image) if image else base
         if identity is None:
-            raise DeploymentError(f"There is no image {image} here: type scripts/image lambda")
+            raise DeploymentError(
+                f"The engine has no image {image}: pull or build it, or leave out deployment.image"
+            )
         manifest = sha256_of(model.folder / MANIFEST)
         told = f"{identity}\n{manifest}\n{model.version}"
         self.key = hashlib.sha256(told.encode()).hexdigest()[:24]
         self._image = _WithModel(
             aws,
             f"{name}-function",
-            image,
+            base,
             model,
             tag=self.key,
             engine=engine,
@@ -143,10 +143,10 @@ class _WithModel(Image):
 
     def make(self) -> None:
         """See :meth:`Part.make`."""
-        build = ["build", "--file", str(DOCKERFILE), "--tag", self._image]
-        build += ["--build-arg", f"IMAGE={self._base}"]
-        build += ["--build-arg", f"VERSION={self._model.version}", str(self._model.folder)]
-        self._engine.run(*build, seconds=BUILD_SECONDS, environment={"DOCKER_BUILDKIT": "1"})
+        if self._engine.image_id(self._base) is None:
+            images.build(self._engine, "lambda")
+        model = self._model
+        images.add_model(self._engine, self._base, self._image, model.folder, model.version)
         try:
             super().make()
         finally:

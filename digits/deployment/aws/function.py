@@ -39,8 +39,8 @@ class Lambda(Target):
         folder: what is kept here of it.
         name: of the function; other things are named after it.
         region: null: as AWS_REGION or the user's AWS files say.
-        package: zip, or image: built by ``scripts/image lambda`` and pushed by Docker.
-        image: that image.
+        package: zip, or image: which Docker builds, where it is not there, and pushes.
+        image: that is built already, by ``scripts/image lambda``; null: as this source has it.
         runtime: of a zip; 3.11 stands on a system too old for today's ONNX Runtime.
         architecture: of the processor; arm64 costs less, and an image has to be built for it.
         memory_mb: of each copy; processor time comes with it.
@@ -68,7 +68,7 @@ class Lambda(Target):
         name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")] = "digits",
         region: str | None = None,
         package: Literal["zip", "image"] = "zip",
-        image: str = "digits-lambda",
+        image: str | None = None,
         runtime: Runtime = "python3.12",
         architecture: Architecture = "x86_64",
         memory_mb: Annotated[int, Field(ge=256, le=10_240)] = 1024,

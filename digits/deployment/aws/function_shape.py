@@ -38,7 +38,7 @@ class Shape:
 
     name: str
     package: Literal["zip", "image"]
-    image: str
+    image: str | None
     runtime: Runtime
     architecture: Architecture
     memory_mb: int

@@ -19,9 +19,10 @@ from digits.deployment.aws.function_event import event
 from digits.deployment.ledger import Ledger
 from digits.deployment.target import Order
 from digits.errors import DeploymentError
-from scripts.emulated_function import measure, unzip
-from tests.e2e.deployment import aws_functions, aws_server
+from scripts.emulated_function import measure_zip, unzip
+from tests.e2e.deployment import aws_functions, aws_server, image_registry
 from tests.e2e.deployment.conformance import check
+from tests.e2e.deployment.image_registry import engine_with
 
 pytestmark = [
     pytest.mark.service,
@@ -180,6 +181,31 @@ def test_keys_are_asked_for_where_anybody_may_knock(target, orders, aws, monkeyp
     target().destroy()
 
 
+def test_an_image_is_pushed_runs_and_takes_over(target, orders, aws, tmp_path):
+    engine = engine_with("digits-lambda")
+    with image_registry.running(tmp_path) as registry:
+        deployment = target(package="image", image="digits-lambda", registry=registry)
+        steps = {step.what.split()[0]: step.change for step in deployment.apply(orders[0])}
+        assert steps["ecr-repository"] == steps["ecr-image"] == "create"
+        assert deployment.ask(ZEROS, OCTETS).content["version"] == "digits/1"
+        refused = deployment.ask(b"<svg/>", "image/png")
+        assert (refused.status, refused.content["code"]) == (422, "bad_image")
+        client = boto3.client("lambda", endpoint_url=aws.moto)
+        found = client.get_function(FunctionName="digits", Qualifier="live")
+        assert found["Configuration"]["PackageType"] == "Image"
+        assert f"{registry}/digits-function@sha256:" in aws.latest["digits"]["ImageUri"]
+        assert {step.change for step in deployment.apply(orders[0])} == {"keep"}
+        deployment.apply(orders[1])
+        assert deployment.ask(ZEROS, OCTETS).content["version"] == "digits/2"
+        deployment.rollback()
+        assert deployment.ask(ZEROS, OCTETS).content["version"] == "digits/1"
+        with pytest.raises(DeploymentError, match=r"is made of image.*action=destroy"):
+            target().plan(orders[0])
+        deployment.destroy()
+    local = engine.run("image", "ls", "--format", "{{.Repository}}", "digits-function-with-model")
+    assert not local
+
+
 @pytest.mark.usefixtures("unbuilt")
 def test_a_function_of_somebody_else_is_left_alone(target, orders, aws):
     target().apply(orders[0])
@@ -295,9 +321,9 @@ def test_a_cold_start_takes_little_of_a_processor(target, orders, aws, cache, tm
     deployment = target()
     deployment.apply(orders[0])
     unzip(Path(aws.latest["digits"]["file"]), tmp_path / "function")
-    cold = measure(tmp_path / "function", event(ZEROS, OCTETS), times=20)
-    assert cold.cpu_seconds <= 0.5, cold
-    assert cold.rss_mb <= 150, cold
+    found = measure_zip(tmp_path / "function", event(ZEROS, OCTETS), times=20)
+    assert found.cold_cpu_seconds <= 0.5, found
+    assert found.rss_mb <= 150, found
     assert Ledger(deployment.folder).current is not None
     size = sum(each.stat().st_size for each in (tmp_path / "function").rglob("*"))
     assert size < package.MOST_BYTES

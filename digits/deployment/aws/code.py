@@ -66,7 +66,7 @@ class _Built(Object):
     def __init__(self, aws: Session, bucket: str, key: str, package: Package) -> None:
         super().__init__(aws, bucket, key, b"")
         self._package = package
-        self.detail = "the function as a zip file"
+        self.detail = f"the function as a zip file, {package.state}"
 
     def make(self) -> None:
         """See :meth:`Part.make`."""

@@ -68,7 +68,7 @@ class Shape:
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
             "Resource": [f"{logs.arn}:*"],
         }
-        role = Role(aws, f"{self.name}-lambda", service="lambda", statements=[may])
+        role = Role(aws, f"{self.name}-lambda-{aws.region}", service="lambda", statements=[may])
         code = self._code(aws, order)
         wanted = self._wanted(order, role, code)
         function = Function(aws, self.name, wanted, wait_seconds=self.wait_seconds)

@@ -1,26 +1,19 @@
-"""`deployment=lambda`: AWS's own emulator runs what moto's control plane was told of."""
+"""A function does what every target has to do, and what only a function can."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
-import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
 
-from digits.deployment.aws import function_parts, package
-from digits.deployment.aws.function import Lambda
+from digits.deployment.aws import package
 from digits.deployment.aws.function_event import event
 from digits.deployment.ledger import Ledger
-from digits.deployment.target import Order
 from digits.errors import DeploymentError
 from scripts.emulated_function import measure_zip, unzip
-from tests.e2e.deployment import aws_functions, aws_server, image_registry
+from tests.e2e.deployment import image_registry
 from tests.e2e.deployment.conformance import check
 from tests.e2e.deployment.image_registry import engine_with
 
@@ -29,59 +22,8 @@ pytestmark = [
     pytest.mark.timeout(300),
     pytest.mark.usefixtures("credentials", "this_python"),
 ]
-credentials = aws_server.credentials
-RUNTIME = f"python3.{sys.version_info.minor}"
 ZEROS = bytes(784)
 OCTETS = "application/octet-stream"
-
-
-@pytest.fixture
-def this_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system here is newer than AWS's under Python 3.11."""
-    monkeypatch.setitem(package.GLIBC, RUNTIME, 34)
-
-
-@pytest.fixture(scope="session")
-def cache() -> Path:
-    """Kept from one run to the next: the libraries change with the lock alone."""
-    home = os.environ.get("XDG_CACHE_HOME", "") or Path.home() / ".cache"
-    return Path(home) / "digits" / "lambda"
-
-
-@pytest.fixture(scope="module")
-def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with aws_server.running(tmp_path_factory.mktemp("moto") / "log") as url:
-        yield url
-
-
-@pytest.fixture
-def aws(moto: str, credentials: None, tmp_path: Path) -> Iterator[aws_functions.Functions]:
-    with aws_functions.running(moto, tmp_path) as functions:
-        yield functions
-    urllib.request.urlopen(f"{moto}/moto-api/reset", b"", timeout=60).close()
-
-
-@pytest.fixture
-def unbuilt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Code of no use: where nobody asks the function, its 60 MB are not sent about."""
-    empty = b"PK\x05\x06" + bytes(18)
-    monkeypatch.setattr(package.Package, "build", lambda self: empty)
-
-
-@pytest.fixture
-def target(aws: aws_functions.Functions, cache: Path, tmp_path: Path) -> Callable[..., Lambda]:
-    def target(**changes: Any) -> Lambda:
-        folder = str(tmp_path / "deployments" / "lambda")
-        given = {"runtime": RUNTIME, "endpoint_url": aws.url, "wait_seconds": 5.0, **changes}
-        return Lambda(folder=folder, cache=str(cache), **given)
-
-    return target
-
-
-@pytest.fixture
-def orders(bundles: tuple[Path, Path], order: Callable[..., Order]) -> tuple[Order, Order]:
-    first, second = (order(bundle, number) for number, bundle in enumerate(bundles, 1))
-    return first, second
 
 
 def test_conformance(target, orders, aws):
@@ -114,7 +56,9 @@ def test_a_function_is_as_ordered(target, orders, aws):
     (group,) = boto3.client("logs", endpoint_url=aws.moto).describe_log_groups()["logGroups"]
     assert group["retentionInDays"] == 3
     iam = boto3.client("iam", endpoint_url=aws.moto)
-    policy = iam.get_role_policy(RoleName="digits-lambda", PolicyName="digits")["PolicyDocument"]
+    policy = iam.get_role_policy(RoleName="digits-lambda-eu-central-1", PolicyName="digits")[
+        "PolicyDocument"
+    ]
     assert policy["Statement"] == [
         {
             "Effect": "Allow",
@@ -204,116 +148,6 @@ def test_an_image_is_pushed_runs_and_takes_over(target, orders, aws, tmp_path):
         deployment.destroy()
     local = engine.run("image", "ls", "--format", "{{.Repository}}", "digits-function-with-model")
     assert not local
-
-
-@pytest.mark.usefixtures("unbuilt")
-def test_a_function_of_somebody_else_is_left_alone(target, orders, aws):
-    target().apply(orders[0])
-    stranger = Lambda(
-        folder=str(target().folder.with_name("stranger")),
-        cache="/nowhere",
-        runtime=RUNTIME,
-        endpoint_url=aws.url,
-    )
-    for act in (stranger.plan, stranger.apply):
-        with pytest.raises(DeploymentError, match=r"exists already.*deployment\.name"):
-            act(orders[0])
-    assert not stranger.folder.exists()
-    assert stranger.destroy() == []
-    assert target().status().version == "digits/1"
-    target().destroy()
-
-
-@pytest.mark.usefixtures("unbuilt")
-def test_a_quota_is_named_what_was_made_is_listed_and_the_next_apply_goes_on(target, orders, aws):
-    told = "Function code storage limit exceeded"
-    aws.faults["POST /functions"] = (400, "CodeStorageExceededException", told)
-    with pytest.raises(DeploymentError) as failed:
-        target().apply(orders[0])
-    message = str(failed.value)
-    assert told in message and "Service Quotas" in message and "action=destroy" in message
-    for made in ("log-group /aws/lambda/digits", "iam-role digits-lambda", "s3-object s3://"):
-        assert made in message
-    with pytest.raises(DeploymentError, match="Nothing is deployed"):
-        target().status()
-    aws.faults.clear()
-    steps = {step.what: step.change for step in target().apply(orders[0])}
-    assert steps["iam-role digits-lambda"] == "keep"
-    assert steps["lambda-function digits"] == "create"
-    assert target().status().version == "digits/1"
-    target().destroy()
-
-
-@pytest.mark.usefixtures("unbuilt")
-@pytest.mark.parametrize("where", ["POST /versions", "POST /aliases", "POST /url"])
-def test_cut_short_anywhere_it_is_gone_on_with_or_removed(target, orders, aws, where):
-    aws.faults[where] = (500, "ServiceException", "a bad day")
-    with pytest.raises(DeploymentError, match="a bad day"):
-        target().apply(orders[0])
-    aws.faults.clear()
-    target().apply(orders[0])
-    assert target().status().version == "digits/1"
-    aws.faults["DELETE /functions/digits"] = (500, "ServiceException", "a bad day")
-    with pytest.raises(DeploymentError, match="lambda-function digits"):
-        target().destroy()
-    aws.faults.clear()
-    assert [step.what for step in target().destroy()] == ["lambda-function digits"]
-    assert not target().folder.exists()
-
-
-@pytest.mark.usefixtures("unbuilt")
-def test_a_role_that_aws_does_not_know_yet_is_waited_for(target, orders, aws, monkeypatch):
-    monkeypatch.setattr(function_parts, "LOOK_SECONDS", 0.05)
-    told = "The role defined for the function cannot be assumed by Lambda."
-    aws.faults["POST /functions"] = (400, "InvalidParameterValueException", told)
-    with pytest.raises(DeploymentError, match="cannot be assumed"):
-        target(wait_seconds=0.5).apply(orders[0])
-    target().destroy()
-
-
-@pytest.mark.usefixtures("unbuilt")
-def test_no_credentials_and_no_region(target, orders, monkeypatch):
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    with pytest.raises(DeploymentError, match="No AWS credentials that can be used: set"):
-        target().plan(orders[0])
-    monkeypatch.delenv("AWS_DEFAULT_REGION")
-    with pytest.raises(DeploymentError, match=r"deployment\.region"):
-        target().plan(orders[0])
-    assert not target().folder.exists()
-
-
-def test_a_version_without_onnx_is_refused(target, order, bundles, tmp_path, monkeypatch):
-    from digits.deployment.aws import function_shape
-
-    ordered = order(bundles[0], 1)
-    manifest = function_shape.verify(bundles[0])
-    without = manifest.model_copy(update={"files": {}})
-    monkeypatch.setattr(function_shape, "verify", lambda folder: without)
-    with pytest.raises(DeploymentError, match=r"digits/1 has no model\.onnx"):
-        target().plan(ordered)
-
-
-@pytest.mark.usefixtures("unbuilt")
-def test_what_is_not_ready_in_time_is_said_with_the_key(target, orders, aws, monkeypatch):
-    monkeypatch.setattr(function_parts, "LOOK_SECONDS", 0.05)
-    found = function_parts.configuration
-
-    def pending(*place: Any) -> Any:
-        answer = found(*place)
-        return answer and {**answer, "State": "Pending"}
-
-    monkeypatch.setattr(function_parts, "configuration", pending)
-    with pytest.raises(DeploymentError, match=r"not ready after 0\.2 s.*deployment\.wait_seconds"):
-        target(wait_seconds=0.2).apply(orders[0])
-    monkeypatch.undo()
-
-
-@pytest.mark.usefixtures("unbuilt")
-def test_another_account_is_noticed(target, orders, aws, monkeypatch):
-    target().apply(orders[0])
-    with pytest.raises(DeploymentError, match="This deployment is in"):
-        target(region="us-east-1").status()
-    target().destroy()
 
 
 def test_a_cold_start_takes_little_of_a_processor(target, orders, aws, cache, tmp_path):

@@ -1,4 +1,4 @@
-"""The zip file of a function: the same bytes for the same content, and nothing that is not needed."""
+"""The zip file of a function: the same bytes for the same content, and nothing more."""
 
 from __future__ import annotations
 

@@ -26,6 +26,9 @@ class Command:
         reads: whether its tasks read data.
         names: whether they have a registered model.
         digest: of the data that they read; None: what the overrides say.
+
+    Attributes:
+        root: that folder.
     """
 
     def __init__(
@@ -37,8 +40,8 @@ class Command:
         names: bool = True,
         digest: str | None = None,
     ) -> None:
-        self._root = Path(place["root"])
-        self._overrides = [f"paths.root={quoted(self._root)}", *place["shared"]]
+        self.root = Path(place["root"])
+        self._overrides = [f"paths.root={quoted(self.root)}", *place["shared"]]
         self._overrides += place["data"] if reads else []
         self._overrides += [f"data.version={quoted(digest)}"] if digest else []
         self._overrides += [f"registry.name={quoted(place['name'])}"] if names else []
@@ -66,7 +69,7 @@ class Command:
         """
         now = datetime.now()
         kind, key = ("sweeps", "sweep") if sweep else ("runs", "run")
-        folder = self._root / kind / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S-%f}-{task}"
+        folder = self.root / kind / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S-%f}-{task}"
         where = f"hydra.{key}.dir={quoted(folder)}"
         line = [f"task={task}", *self._overrides, *more, where, *(["-m"] if sweep else [])]
         assert_whole()

@@ -150,11 +150,15 @@ def _failure(log: EngineLog, error: Exception, file: Path) -> DigitsError:
 
 def _outcome(log: EngineLog, root: Path, file: Path) -> Outcome:
     decision, version, pages = None, None, []
+    for output in root.glob("*/drift/executor_output.json"):
+        told = json.loads(output.read_text(encoding="utf-8"))
+        pages.append(("drift", told["parameterValues"]["Output"]))
     for output in root.glob("*/gate/executor_output.json"):
         told = json.loads(output.read_text(encoding="utf-8"))
         decision = told["parameterValues"]["Output"]
         about = told["artifacts"]["verdict"]["artifacts"][0]["metadata"]
-        version, pages = about["version"], [("evidence", about["page"])]
+        version = about["version"]
+        pages.append(("evidence", about["page"]))
     beyond = [
         each.seconds - log.commands[each.step]
         for each in log.ended

@@ -6,6 +6,7 @@ machine; without Kubeflow's libraries, whose artifacts are handed in.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
@@ -90,12 +91,13 @@ def train(
     command: Command, model: Artifact, metrics: Metrics, *more: str, code: str, best: str
 ) -> str:
     """Train, or take what the same training has registered; return the version's number."""
-    with tempfile.TemporaryDirectory() as sweep:
-        found = []
-        if best:
-            (Path(sweep) / BEST).write_text(best, encoding="utf-8")
-            found = ["experiment=best", f"sweep={quoted(sweep)}"]
-        _, folder = command("train", *more, *found, f"once={quoted(code)}")
+    found = []
+    if best:  # it stays there: the run says that it began at it
+        sweep = command.root / "pipelines" / "searched" / hashlib.sha256(best.encode()).hexdigest()
+        sweep.mkdir(parents=True, exist_ok=True)
+        (sweep / BEST).write_text(best, encoding="utf-8")
+        found = ["experiment=best", f"sweep={quoted(sweep)}"]
+    _, folder = command("train", *more, *found, f"once={quoted(code)}")
     version = _read(folder / "version.json")
     shutil.copytree(folder / "bundle", model.path, dirs_exist_ok=True)
     model.metadata.update({"framework": "onnx", **version})

@@ -73,7 +73,8 @@ def test_a_drift_verdict_triggers_the_rest_and_nothing_else_does(
     world: World, run, order: Order, code: int, tasks: int
 ) -> None:
     world.say(drift=code)
-    run(replace(order, when="drift"))
+    outcome = run(replace(order, when="drift"))
+    assert dict(outcome.rows)["drift"] == {0: "none", 10: "drift", 11: "unknown"}[code]
     assert world.tasks == ["drift", *WHOLE][-tasks:] if tasks == 8 else ["drift", "lineage"]
     assert "drift.fail=true" in world.asked[0]
 

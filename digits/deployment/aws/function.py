@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -142,7 +143,7 @@ class Lambda(Target):
             ("function", f"{asked} in {aws.place} (account/region)"),
             ("traffic", str(shares)),
             ("memory", f"{found['MemorySize']} MB, {found['Timeout']} s"),
-            ("package", f"{found['PackageType'].lower()}, {found.get('CodeSize', 0) / 1e6:.1f} MB"),
+            ("package", _sized(found)),
             ("access", "no URL" if address is None else Url.access(address)),
         )
         told = asked if address is None else str(address["FunctionUrl"])
@@ -224,6 +225,12 @@ class Lambda(Target):
         if before is not None and number not in before.second and known in before.second:
             ledger.rolled_back()
         ledger.released(Release(model=order.model, facts={VERSION_FACT: number}))
+
+
+def _sized(found: Mapping[str, Any]) -> str:
+    """Say how a function is packed; AWS does not count the bytes of an image."""
+    size = found.get("CodeSize", 0)
+    return f"zip, {size / 1e6:.1f} MB" if found["PackageType"] == "Zip" else "image"
 
 
 def _left_behind(ledger: Ledger, error: DeploymentError) -> DeploymentError:

@@ -94,9 +94,10 @@ class Functions:
         set_so = client.get_function_configuration(FunctionName=name, Qualifier=number)
         variables, code = set_so["Environment"]["Variables"], self.versions[name, number]
         if "ImageUri" in code:
-            program = Engine.find().program
+            engine, uri = Engine.find(), code["ImageUri"]
+            self._stack.callback(engine.run, "rmi", "--force", uri)  # was pulled
             return self._stack.enter_context(
-                emulated_function.image(program, code["ImageUri"], variables)
+                emulated_function.image(engine.program, uri, variables)
             )
         assert set_so["Handler"] == emulated_function.HANDLER
         folder = self.folder / f"{name}-{number}"

@@ -153,8 +153,16 @@ def test_container_reads_the_settings_that_were_ordered(plain, tmp_path):
     environment = {each["name"]: each["value"] for each in container["env"]}
     assert environment.pop("DIGITS_MODEL") == "http://mlflow:5000/digits/3"
     found = settings_of({**environment, "DIGITS_MODEL": str(tmp_path)}, tmp_path)
-    same = {"pointer": found.pointer, "host": found.host, "port": found.port}
-    assert found == given.settings.model_copy(update=same)
+    own = {"pointer": found.pointer, "host": found.host, "port": found.port}
+    assert found == given.settings.model_copy(update={**own, "deployment": "kserve"})
+
+
+@pytest.mark.parametrize("mode", ["plain", "kserve"])
+def test_another_command_changes_nothing(tmp_path, mode):
+    """Each gives its settings an id of its own."""
+    given = [order(tmp_path, deployment=f"kserve-20261126-{each}") for each in (1, 2)]
+    first, second = (render(mode, SHAPE, each) for each in given)
+    assert first == second
 
 
 def test_file_of_this_machine_is_no_store_of_a_pod(tmp_path):

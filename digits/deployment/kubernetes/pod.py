@@ -12,6 +12,7 @@ from serving.settings import Settings
 
 Document = dict[str, Any]
 
+ID = "kserve"  # of the deployment, kept with every prediction
 PORT = 8000  # of the image
 USER = 10001  # of the image
 DRAIN_SECONDS = 5  # until every proxy of the cluster has heard that a pod is going
@@ -59,13 +60,15 @@ class Shape:
 
 
 def in_cluster(settings: Settings) -> Settings:
-    """Return what of the settings holds in a pod: a file would be gone with it."""
-    url = settings.traffic.url
+    """Return what of the settings holds in a pod.
+
+    A file would be gone with it; and an id of each command's own would change every pod each time.
+    """
+    url, changes = settings.traffic.url, {"deployment": ID}
     if url is None or url.startswith("postgresql"):
-        return settings
-    return settings.model_copy(
-        update={"traffic": settings.traffic.model_copy(update={"url": None})}
-    )
+        return settings.model_copy(update=changes)
+    traffic = settings.traffic.model_copy(update={"url": None})
+    return settings.model_copy(update={**changes, "traffic": traffic})
 
 
 def container(shape: Shape, order: Order, *, name: str) -> Document:

@@ -78,6 +78,9 @@ class Function(Part):
     def make(self) -> None:
         """See :meth:`Part.make`."""
         found = configuration(self._aws, self.name)
+        if found is not None and self._is_stillborn(found):
+            remove_function(self._aws, Resource(kind=self.kind, name=self.name))
+            found = None
         if found is None:
             self._create()
         elif not self._is_had(found):
@@ -86,14 +89,8 @@ class Function(Part):
 
     def published(self) -> str | None:
         """Return the number of the newest version with this content; None where there is none."""
-        pages = self._aws.client("lambda").get_paginator("list_versions_by_function")
-        newest = None
-        with missing_is_fine():
-            for page in pages.paginate(FunctionName=self.name):
-                for each in page["Versions"]:
-                    if each["Version"] != "$LATEST" and content_of(each) == self._wanted.content:
-                        newest = str(each["Version"])
-        return newest
+        found = [each for each in self._versions() if content_of(each) == self._wanted.content]
+        return str(found[-1]["Version"]) if found else None
 
     def publish(self) -> str:
         """Return the number of the version with this content, made where there is none."""
@@ -107,10 +104,23 @@ class Function(Part):
         self._settle(number)
         return number
 
+    def _versions(self) -> list[Mapping[str, Any]]:
+        """Return what is published, the oldest first."""
+        pages = self._aws.client("lambda").get_paginator("list_versions_by_function")
+        found: list[Mapping[str, Any]] = []
+        with missing_is_fine():
+            for page in pages.paginate(FunctionName=self.name):
+                found += (each for each in page["Versions"] if each["Version"] != "$LATEST")
+        return found
+
     def _is_had(self, found: Mapping[str, Any]) -> bool:
         if content_of(found) == self._wanted.content:
-            return not _is_busy(found)
+            return not _is_busy(found) and not _failure(found)
         return self.published() is not None  # one to go back to: nothing is changed for it
+
+    def _is_stillborn(self, found: Mapping[str, Any]) -> bool:
+        """Tell whether AWS could not create it: no update makes it whole."""
+        return found.get("State") == "Failed" and not self._versions()
 
     def _create(self) -> None:
         wanted, end = self._wanted, time.monotonic() + self._wait_seconds
@@ -135,7 +145,7 @@ class Function(Part):
     def _update(self) -> None:
         # The content is named by the second step: what is cut short before it is changed anew.
         client = self._aws.client("lambda")
-        self._settle()
+        self._wait()  # for what is still at work; whether the one before has failed is no matter
         with explained():
             client.update_function_code(
                 FunctionName=self.name,
@@ -166,19 +176,20 @@ class Function(Part):
         return None if number is None else int(number)
 
     def _settle(self, version: str = "$LATEST") -> None:
-        """Wait until AWS is done with a change."""
+        """Wait until AWS is done with a change, and has not failed."""
+        if reason := _failure(self._wait(version)):
+            raise DeploymentError(f"The function {self.name}:{version} cannot be used: {reason}")
+
+    def _wait(self, version: str = "$LATEST") -> Mapping[str, Any]:
+        """Wait until AWS is done with a change, and return how the version is set then."""
         name = f"{self.name}:{version}"
         end = time.monotonic() + self._wait_seconds
         while True:
             found = configuration(self._aws, self.name, version)
             if found is None:
                 raise DeploymentError(f"The function {name} is gone: somebody has removed it")
-            for state in ("State", "LastUpdateStatus"):
-                if found.get(state) == "Failed":
-                    reason = found.get(f"{state}Reason", "AWS gives no reason")
-                    raise DeploymentError(f"The function {name} cannot be used: {reason}")
             if not _is_busy(found):
-                return
+                return found
             if time.monotonic() > end:
                 raise DeploymentError(
                     f"The function {name} is not ready after {self._wait_seconds:g} s: "
@@ -214,3 +225,11 @@ def _is_busy(configuration: Mapping[str, Any]) -> bool:
         configuration.get("State") == "Pending"
         or configuration.get("LastUpdateStatus") == "InProgress"
     )
+
+
+def _failure(configuration: Mapping[str, Any]) -> str | None:
+    """Return why a function cannot be used; None where it can."""
+    for state in ("State", "LastUpdateStatus"):
+        if configuration.get(state) == "Failed":
+            return str(configuration.get(f"{state}Reason") or "AWS gives no reason")
+    return None

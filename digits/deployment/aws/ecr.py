@@ -8,6 +8,7 @@ import os
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 
 from digits.deployment.aws.faults import AwsError, explained, missing_is_fine
@@ -165,18 +166,21 @@ class Image(Part):
     def make(self) -> None:
         """See :meth:`Part.make`."""
         remote = f"{self.host}/{self.name}"
-        # What docker remembers of a log-in goes into a folder that is removed at once.
+        # What docker remembers of a log-in goes into a folder that is removed at once; which
+        # engine the user has chosen is in their own.
+        chosen = self._engine.run("context", "inspect", "-f", "{{.Endpoints.docker.Host}}")
+        engine = {"DOCKER_HOST": chosen}
         with tempfile.TemporaryDirectory(prefix="digits-docker-") as config:
             if not self._registry:
-                self._log_in(config)
+                self._log_in(config, engine)
             self._engine.run("tag", self._image, remote)
             try:
                 push = ("--config", config, "push", "--quiet", remote)
-                self._engine.run(*push, seconds=PUSH_SECONDS)
+                self._engine.run(*push, seconds=PUSH_SECONDS, environment=engine)
             finally:
                 self._engine.run("rmi", "--no-prune", remote)
 
-    def _log_in(self, config: str) -> None:
+    def _log_in(self, config: str, engine: Mapping[str, str]) -> None:
         with explained():
             found = self._aws.client("ecr").get_authorization_token()
         token = base64.b64decode(found["authorizationData"][0]["authorizationToken"])
@@ -186,7 +190,7 @@ class Image(Part):
             pipe.write(password)  # has room in the pipe: nobody reads yet
             pipe.close()
             login = ("--config", config, "login", "--username", user.decode(), "--password-stdin")
-            self._engine.run(*login, self.host, stdin=stdin)
+            self._engine.run(*login, self.host, stdin=stdin, environment=engine)
 
     def _digest_of_stand_in(self, registry: str) -> str | None:
         url = f"http://{registry}/v2/{self._repository}/manifests/{self._tag}"

@@ -73,8 +73,13 @@ class Session:
 
     @property
     def partition(self) -> str:
-        """``aws``, or that of China or of a government: the second word of every ARN."""
-        return str(self._session.get_partition_for_region(self.region))
+        """``aws``, or that of China or of a government: the second word of every ARN.
+
+        Raises:
+            DeploymentError: AWS has no such region.
+        """
+        with explained():
+            return str(self._session.get_partition_for_region(self.region))
 
     @cached_property
     def account(self) -> str:

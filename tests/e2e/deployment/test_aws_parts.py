@@ -108,7 +108,9 @@ def test_a_push_hands_the_password_to_docker_and_keeps_it_nowhere(aws, ledger, t
     told = tmp_path / "told"
     program = tmp_path / "docker"
     program.write_text(
-        f'#!/bin/sh\necho "$@" >>{told}\ncase "$*" in *login*) cat >>{told};; esac\n'
+        f'#!/bin/sh\n[ "$1" != context ] || {{ echo tcp://chosen:1; exit; }}\n'
+        f'echo "$@" >>{told}\ncase "$*" in *login*) cat >>{told};; esac\n'
+        f'case "$1" in --config) echo "$DOCKER_HOST" >>{told}-host;; esac\n'
     )
     program.chmod(0o755)
     made(ledger, [Repository(aws, "pushed")])
@@ -123,5 +125,7 @@ def test_a_push_hands_the_password_to_docker_and_keeps_it_nowhere(aws, ledger, t
     assert not any(password in each for each in (lines[0], *lines[2:]))
     assert not Path(lines[0].split()[1]).exists()
     assert lines[2].endswith(f"push --quiet {host}/pushed:abc")
+    # The engine of the user's context, which an empty folder of docker's does not name.
+    assert (tmp_path / "told-host").read_text().split() == ["tcp://chosen:1"] * 2
     with pytest.raises(DeploymentError, match="is not there: action=apply pushes it"):
         _ = image.uri

@@ -198,6 +198,6 @@ class Settings(_Block):
         return cls.read(Path(name))
 
 
-def api_keys() -> frozenset[str]:
+def api_keys(environment: Mapping[str, str] = os.environ) -> frozenset[str]:
     """Return the keys that a client must show one of; empty: none is asked for."""
-    return frozenset(key.strip() for key in os.environ.get(KEYS, "").split(",") if key.strip())
+    return frozenset(key.strip() for key in environment.get(KEYS, "").split(",") if key.strip())

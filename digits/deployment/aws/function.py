@@ -17,23 +17,28 @@ from digits.deployment.aws.function_front import (
     Shares,
     Url,
     alias,
+    check_keys,
+    is_open,
+    keys_of,
     url,
 )
-from digits.deployment.aws.function_parts import Function, configuration
+from digits.deployment.aws.function_parts import FUNCTION, Function, configuration
 from digits.deployment.aws.function_removal import removers
 from digits.deployment.aws.function_shape import Days, Shape
 from digits.deployment.aws.package import Architecture, Runtime
-from digits.deployment.aws.parts import Part, listed, made, planned, removed
+from digits.deployment.aws.parts import Part, Remover, listed, made, planned, removed
 from digits.deployment.aws.session import ACCOUNT, Session
 from digits.deployment.aws.storage import OBJECT
+from digits.deployment.aws.target import AwsTarget, things
 from digits.deployment.ledger import Ledger, Release, Resource
-from digits.deployment.target import Order, Reply, Status, Step, Target
+from digits.deployment.target import Order, Reply, Status, Step
 from digits.errors import DeploymentError
+from serving.settings import api_keys
 
 VERSION_FACT = "function_version"
 
 
-class Lambda(Target):
+class Lambda(AwsTarget):
     """A function with a URL, its versions behind an alias.
 
     Args:
@@ -60,6 +65,7 @@ class Lambda(Target):
     """
 
     kind = "lambda"
+    asked = FUNCTION
 
     def __init__(
         self,
@@ -82,9 +88,7 @@ class Lambda(Target):
         endpoint_url: str | None = None,
         registry: str | None = None,
     ) -> None:
-        super().__init__(folder=folder)
-        self._name, self._region, self._endpoint_url = name, region, endpoint_url
-        self._session: Session | None = None
+        super().__init__(folder=folder, name=name, region=region, endpoint_url=endpoint_url)
         self._url, self._canary_percent = url, canary_percent
         self._shape = Shape(
             name=name,
@@ -104,7 +108,7 @@ class Lambda(Target):
 
     def plan(self, order: Order) -> list[Step]:
         """See :meth:`Target.plan`."""
-        aws, ledger = self._aws(), self.ledger
+        aws, ledger = self._aws, self._opened()
         needed, function, _ = self._needed(aws, order)
         steps = planned(ledger, needed)
         steps += planned(ledger, self._front(aws, function.published()))
@@ -113,32 +117,33 @@ class Lambda(Target):
     def apply(self, order: Order) -> list[Step]:
         """See :meth:`Target.apply`."""
         with self.claimed():
-            aws, ledger = self._aws(), self.ledger
+            aws, ledger = self._aws, self._opened()
             needed, function, code = self._needed(aws, order)
-            planned(ledger, needed)  # a name that is taken is met before anything
+            # A name that is taken, or a version that asks for no key, is met before anything.
+            planned(ledger, [*needed, *self._front(aws, function.published())])
             ledger.making(ACCOUNT, aws.place)
             try:
                 steps = made(ledger, needed)
                 number = function.publish()
                 before = alias(aws, self._name)
+                # First: it may be open to anybody, and the new version ask for no key.
+                steps += removed(ledger, self._left(ledger), self._removers())
                 steps += made(ledger, self._front(aws, number))
-                steps += removed(ledger, self._left(ledger), removers(aws))
             except DeploymentError as error:
                 raise _left_behind(ledger, error) from error
             self._release(ledger, order, number, before)
             old = [each for each in ledger.resources if each.kind == OBJECT]
-            removed(ledger, [each for each in old if each.name not in code], removers(aws))
+            removed(ledger, [each for each in old if each.name not in code], self._removers())
             return steps
 
     def status(self) -> Status:
         """See :meth:`Target.status`."""
-        release = self._current()
-        aws = self._aws()
-        found, shares = configuration(aws, self._name, LIVE), alias(aws, self._name)
+        release, aws, name = self._out(), self._aws, self._known_name
+        found, shares = configuration(aws, name, LIVE), alias(aws, name)
         if found is None or shares is None:
-            raise DeploymentError(f"The function {self._name} is gone: action=apply makes it again")
-        address = url(aws, self._name)
-        asked = f"{self._name}:{LIVE}"
+            raise DeploymentError(f"The function {name} is gone: action=apply makes it again")
+        address = url(aws, name)
+        asked = f"{name}:{LIVE}"
         rows = (
             ("function", f"{asked} in {aws.place} (account/region)"),
             ("traffic", str(shares)),
@@ -151,14 +156,14 @@ class Lambda(Target):
 
     def ask(self, body: bytes, content_type: str) -> Reply:
         """See :meth:`Target.ask`."""
-        self._current()
-        return ask(self._aws(), self._name, body, content_type)
+        self._out()
+        return ask(self._aws, self._known_name, body, content_type)
 
     def rollback(self) -> list[Step]:
         """See :meth:`Target.rollback`."""
         with self.claimed():
-            self._current()
-            ledger, aws = self.ledger, self._aws()
+            self._out()
+            aws, ledger = self._aws, self._opened()
             before = ledger.previous
             if before is None:
                 raise DeploymentError("There is no version before this one to go back to")
@@ -168,32 +173,14 @@ class Lambda(Target):
                     f"Version {number} of the function {self._name} is gone: deploy it again with "
                     f"action=apply version={before.model.number}"
                 )
+            if is_open(aws, self._name):
+                check_keys(aws, self._name, number, keys_of(aws, self._name, LIVE))
             steps = made(ledger, [Alias(aws, self._name, Shares(number))])
             ledger.rolled_back()
             return steps
 
-    def destroy(self) -> list[Step]:
-        """See :meth:`Target.destroy`."""
-        with self.claimed():
-            ledger = self.ledger
-            if not ledger:
-                return []
-            aws = self._aws()
-            steps = removed(ledger, ledger.resources, removers(aws))
-            ledger.forget()
-            return [each for each in steps if not each.what.startswith(ACCOUNT)]
-
-    def _aws(self) -> Session:
-        if self._session is None:
-            self._session = Session(region=self._region, endpoint_url=self._endpoint_url)
-        self._session.check_place(self.ledger)
-        return self._session
-
-    def _current(self) -> Release:
-        release = self.ledger.current
-        if release is None:
-            raise DeploymentError("Nothing is deployed: action=apply deploys")
-        return release
+    def _removers(self) -> Mapping[str, Remover]:
+        return removers(self._aws)
 
     def _needed(self, aws: Session, order: Order) -> tuple[list[Part], Function, set[str]]:
         """Return what has to be there, the function among it, and the names of its code's parts."""
@@ -203,15 +190,23 @@ class Lambda(Target):
         return needed, function, {part.name for part in code}
 
     def _front(self, aws: Session, number: str | None) -> list[Part]:
-        """Return what makes the version ``number`` answer."""
-        shares = Shares(number)
+        """Return what makes the version ``number`` answer, in the order in which no key is missed.
+
+        Raises:
+            DeploymentError: one that goes on answering anybody asks for other keys, or none.
+        """
+        shares, with_keys = Shares(number), self._url == "keys"
         before = alias(aws, self._name)
-        if self._canary_percent and before is not None and before.version != number:
+        if self._canary_percent and before is not None and before.version not in (number, None):
             shares = Shares(before.version, {number or NOT_YET: self._canary_percent / 100})
-        parts: list[Part] = [Alias(aws, self._name, shares)]
-        if self._url != "none":
-            parts.append(Url(aws, self._name, is_open=self._url == "keys"))
-        return parts
+            if with_keys:
+                check_keys(aws, self._name, before.version, api_keys())
+        moved = Alias(aws, self._name, shares)
+        if self._url == "none":
+            return [moved]
+        door = Url(aws, self._name, is_open=with_keys)
+        closes = not with_keys and is_open(aws, self._name)
+        return [door, moved] if closes else [moved, door]
 
     def _left(self, ledger: Ledger) -> list[Resource]:
         """Return the URL that is not wanted any more, if there is one."""
@@ -235,7 +230,7 @@ def _sized(found: Mapping[str, Any]) -> str:
 
 def _left_behind(ledger: Ledger, error: DeploymentError) -> DeploymentError:
     """Say what a failed attempt has made; nothing of it is lost."""
-    lines = [f"{each.kind} {each.name}" for each in ledger.resources if each.kind != ACCOUNT]
+    lines = [f"{each.kind} {each.name}" for each in things(ledger)]
     if not lines:
         ledger.forget()
         return error

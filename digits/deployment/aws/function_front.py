@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from digits.deployment.aws.faults import explained, missing_is_fine
+from digits.deployment.aws.function_parts import configuration
 from digits.deployment.aws.parts import Part, Stand
 from digits.deployment.aws.session import Session
 from digits.deployment.ledger import Resource
+from digits.errors import DeploymentError
+from serving.settings import api_keys
 
 ALIAS, URL = "lambda-alias", "lambda-url"
 LIVE = "live"  # the alias that is asked
@@ -140,6 +143,42 @@ def url(aws: Session, function: str) -> dict[str, Any] | None:
     with missing_is_fine():
         found = aws.client("lambda").get_function_url_config(FunctionName=function, Qualifier=LIVE)
     return found
+
+
+def is_open(aws: Session, function: str) -> bool:
+    """Tell whether anybody may ask the function's URL: the version that answers has to check."""
+    found = url(aws, function)
+    return found is not None and found["AuthType"] == "NONE"
+
+
+def keys_of(aws: Session, function: str, version: str) -> frozenset[str]:
+    """Return the API keys that a version, or that of an alias, asks for; empty: for none."""
+    found = configuration(aws, function, version) or {}
+    return api_keys(found.get("Environment", {}).get("Variables", {}))
+
+
+def check_keys(aws: Session, function: str, version: str, wanted: Collection[str]) -> None:
+    """Hold a version that anybody could ask against the keys that are to be asked for.
+
+    A version keeps the variables that it was published with; the URL belongs to the alias.
+
+    Args:
+        aws: where.
+        function: its name.
+        version: its number.
+        wanted: the keys; empty: any.
+
+    Raises:
+        DeploymentError: it asks for other keys, or none.
+    """
+    held = keys_of(aws, function, version)
+    if not held or (wanted and held != wanted):
+        told = "other API keys" if held else "no API key"
+        raise DeploymentError(
+            f"Version {version} of the function {function} asks for {told}, and the URL is for "
+            f"whoever has one: deploy what is in it anew, with action=apply version=... "
+            f"deployment.url=keys and no deployment.canary_percent"
+        )
 
 
 def remove_alias(aws: Session, resource: Resource) -> None:

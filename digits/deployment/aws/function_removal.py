@@ -11,7 +11,7 @@ from digits.deployment.aws.function_parts import FUNCTION, remove_function
 from digits.deployment.aws.iam import ROLE, remove_role
 from digits.deployment.aws.log_group import LOG, remove_log
 from digits.deployment.aws.parts import Remover
-from digits.deployment.aws.session import ACCOUNT, Session
+from digits.deployment.aws.session import Session
 from digits.deployment.aws.storage import BUCKET, OBJECT, remove_bucket, remove_object
 from digits.deployment.ledger import Resource
 
@@ -28,6 +28,5 @@ def removers(aws: Session) -> dict[str, Remover]:
         REPOSITORY: remove_repository,
         ROLE: remove_role,
         LOG: remove_log,  # the last: a function that still answers would make it again
-        ACCOUNT: lambda _, __: None,  # is no thing
     }
     return {kind: partial(remove, aws) for kind, remove in each.items()}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property, partial
-from typing import Annotated, ClassVar, Literal
+from functools import partial
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -14,10 +14,11 @@ from digits.deployment.aws.blueprint import Blueprint, Wanted, blueprint
 from digits.deployment.aws.endpoint import ENDPOINT, Endpoint
 from digits.deployment.aws.invocation import invoked
 from digits.deployment.aws.parts import Remover, UnfinishedError, listed, made, planned, removed
-from digits.deployment.aws.session import ACCOUNT, Session
+from digits.deployment.aws.session import ACCOUNT
+from digits.deployment.aws.target import AwsTarget, things
 from digits.deployment.aws.variant import RealTime, Serverless
 from digits.deployment.ledger import Ledger, Release, Resource
-from digits.deployment.target import Order, Reply, Status, Step, Target
+from digits.deployment.target import Order, Reply, Status, Step
 from digits.errors import ConfigError, DeploymentError, Finding
 
 #: what a release has for itself, and what goes when an order has it no more
@@ -31,7 +32,7 @@ PASSING = (
 )
 
 
-class SageMaker(Target):
+class SageMaker(AwsTarget):
     """One endpoint, with all that it stands on.
 
     Args:
@@ -51,7 +52,8 @@ class SageMaker(Target):
         ConfigError: values that do not go together.
     """
 
-    kind: ClassVar[str] = "sagemaker"
+    kind = "sagemaker"
+    asked = ENDPOINT
 
     def __init__(
         self,
@@ -69,7 +71,7 @@ class SageMaker(Target):
         serverless: Serverless | None = None,
         realtime: RealTime | None = None,
     ) -> None:
-        super().__init__(folder=folder)
+        super().__init__(folder=folder, name=name, region=region, endpoint_url=endpoint_url)
         runs_on = serverless or Serverless() if mode == "serverless" else realtime or RealTime()
         if faults := runs_on.faults(wait_seconds):
             raise ConfigError([Finding(f"deployment.{key}", told) for key, told in faults])
@@ -82,7 +84,6 @@ class SageMaker(Target):
             log_days=log_days,
             wait_seconds=wait_seconds,
         )
-        self._region, self._endpoint_url = region, endpoint_url
 
     def plan(self, order: Order) -> list[Step]:
         """See :meth:`Target.plan`."""
@@ -144,54 +145,21 @@ class SageMaker(Target):
             ledger.rolled_back()
             return [Step("change", f"{ENDPOINT} {endpoint.name}", previous.model.version)]
 
-    def destroy(self) -> list[Step]:
-        """See :meth:`Target.destroy`."""
-        with self.claimed():
-            ledger = self.ledger
-            if not ledger:
-                return []
-            self._aws.check_place(ledger)
-            steps = removed(ledger, _real(ledger), self._removers())
-            ledger.forget()
-            return steps
-
-    @cached_property
-    def _aws(self) -> Session:
-        return Session(region=self._region, endpoint_url=self._endpoint_url)
-
-    def _opened(self) -> Ledger:
-        ledger, name = self.ledger, self._wanted.name
-        self._aws.check_place(ledger)
-        if (known := self._endpoint().name) != name:
-            raise DeploymentError(
-                f"deployment.name: {self.folder} has the deployment {known}: action=destroy "
-                f"removes it, and deployment.folder keeps {name} apart"
-            )
-        return ledger
-
     def _blueprint(self, order: Order) -> Blueprint:
         plan = blueprint(self._aws, self._wanted, order)
         plan.endpoint.check_mode(serverless=isinstance(self._wanted.runs_on, Serverless))
         return plan
 
-    def _out(self) -> Release:
-        release = self.ledger.current
-        if release is None:
-            raise DeploymentError("Nothing is deployed at SageMaker: action=apply does it")
-        return release
-
     def _endpoint(self, release: Release | None = None) -> Endpoint:
         """Return the endpoint that was made, by whichever name it was ordered."""
-        names = [each.name for each in self.ledger.resources if each.kind == ENDPOINT]
         return Endpoint(
             self._aws,
-            names[0] if names else self._wanted.name,
+            self._known_name,
             release.facts[hosting.CONFIGURATION] if release else "",
             wait_seconds=self._wanted.wait_seconds,
         )
 
     def _removers(self) -> dict[str, Remover]:
-        """Return what removes each kind, in an order that AWS takes."""
         aws, wait_seconds = self._aws, self._wanted.wait_seconds
 
         def remove_endpoint(resource: Resource) -> None:
@@ -203,12 +171,13 @@ class SageMaker(Target):
             hosting.CONFIGURATION: partial(hosting.remove_configuration, aws),
             hosting.MODEL: partial(hosting.remove_model, aws),
             guarding.ALARM: partial(guarding.remove_alarm, aws),
-            hosting.LOG_GROUP: partial(hosting.remove_log_group, aws),
             storage.OBJECT: partial(storage.remove_object, aws),
             storage.BUCKET: partial(storage.remove_bucket, aws),
             ecr.IMAGE: partial(ecr.remove_image, aws),
             ecr.REPOSITORY: partial(ecr.remove_repository, aws),
             iam.ROLE: partial(iam.remove_role, aws),
+            # The last: what still ends would make it again, as long as it has the role.
+            hosting.LOG_GROUP: partial(hosting.remove_log_group, aws),
         }
 
     @contextmanager
@@ -219,23 +188,19 @@ class SageMaker(Target):
             yield
         except UnfinishedError as error:
             told = f"{error}. It goes on there: action=apply waits for it, action=destroy ends it"
-            made_here = [f"{each.kind} {each.name}" for each in _real(ledger)]
+            made_here = [f"{each.kind} {each.name}" for each in things(ledger)]
             raise DeploymentError(listed(f"{told}. There are:", made_here)) from error
         except DeploymentError as error:
-            new = [each for each in _real(ledger) if (each.kind, each.name) not in before]
+            new = [each for each in things(ledger) if (each.kind, each.name) not in before]
             if not new:
                 raise
             try:
                 removed(ledger, new, self._removers())
             except DeploymentError as left:
                 raise DeploymentError(f"{error}\n{left}") from error
-            if not _real(ledger):
+            if not things(ledger):
                 ledger.forget()
             raise DeploymentError(f"{error}\nWhat this attempt had made is removed") from error
-
-
-def _real(ledger: Ledger) -> list[Resource]:
-    return [each for each in ledger.resources if each.kind != ACCOUNT]
 
 
 def _outdated(ledger: Ledger, plan: Blueprint) -> list[Resource]:

@@ -36,7 +36,7 @@ def test_who_deploys_needs_what_the_page_says(target, orders, aws, monkeypatch):
     called: set[str] = set()
     monkeypatch.setenv("DIGITS_API_KEYS", "a-key")
     deployment = target(concurrency=3)
-    client = deployment._aws().client
+    client = deployment._aws.client
 
     def listened(service: str) -> Any:
         found = client(service)
@@ -48,14 +48,15 @@ def test_who_deploys_needs_what_the_page_says(target, orders, aws, monkeypatch):
 
     def listening(**changes: Any) -> Lambda:
         changed = target(**changes)
-        changed._session = deployment._session
+        changed._aws = deployment._aws
         return changed
 
-    monkeypatch.setattr(deployment._session, "client", listened)
+    monkeypatch.setattr(deployment._aws, "client", listened)
     deployment.apply(orders[0])
-    deployment._aws().client("iam").delete_role_policy(
+    deployment._aws.client("iam").delete_role_policy(
         RoleName="digits-lambda-eu-central-1", PolicyName="digits"
     )
+    listening(url="keys").apply(orders[0])
     listening(url="keys").apply(orders[1])
     listening().rollback()
     listening().status()

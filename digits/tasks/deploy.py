@@ -26,6 +26,7 @@ from serving.settings import Settings
 Action = Literal["plan", "apply", "status", "invoke", "rollback", "destroy"]
 SWAP_SECONDS = 30.0  # beyond the watcher's own interval
 HTTP_ERROR = 400
+HERE = ("local", "docker", "torchserve")  # have the address and the processes of the settings
 
 
 def deploy(
@@ -109,6 +110,8 @@ def _plan(target: Target, wanted: Wanted, again: _Again) -> None:
     facts = rows(order.settings, order.pointer, address if is_local else target.kind)
     if not is_local:  # others keep predictions in a place of their own, or not at all
         facts = [each for each in facts if each[0] != "traffic"]
+    if target.kind not in HERE:
+        facts = [each for each in facts if each[0] not in ("address", "workers")]
     found = [*_told("would", target.plan(order)), *facts, ("folder", str(target.folder))]
     screen.show(found, [(again("apply"), "do it")])
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from digits.deployment.asking import reply
 from digits.deployment.engine import ANSWER_SECONDS, Engine
+from digits.deployment.keys import lacking
 from digits.errors import DeploymentError
 from serving.container import as_environment
 from serving.settings import KEYS, Settings
@@ -113,6 +114,18 @@ def address(found: Mapping[str, Any]) -> str:
         host, port = published[0]["HostIp"], published[0]["HostPort"]
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host) or host
     return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+
+
+def check_secrets(found: Mapping[str, Any]) -> None:
+    """Let no container take the place of this one without a secret that this one has.
+
+    Raises:
+        DeploymentError: the environment here says nothing of one, not even that it is empty.
+    """
+    given = {each.partition("=")[0] for each in found["Config"]["Env"] or ()}
+    missing = [name for name in SECRETS if name in given and name not in os.environ]
+    if missing:
+        raise lacking(f"The container {found['Name'].lstrip('/')}", *missing)
 
 
 def published(found: Mapping[str, Any]) -> int | None:

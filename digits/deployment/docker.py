@@ -90,8 +90,8 @@ class Docker(Target):
 
         Raises:
             ConfigError: the address cannot be had.
-            DeploymentError: it does not start, and then the one before runs again; the name is
-                somebody else's; the image cannot be built.
+            DeploymentError: it does not start, and then the one before runs again; it has secrets
+                that are not said here; the name is somebody else's; the image cannot be built.
         """
         slot = self._slot()
         self._check(order)
@@ -208,6 +208,7 @@ class Docker(Target):
             return self._step_of("create")
         digest = self._container(settings, release).digest
         if present["Config"]["Labels"].get(ORDER) != digest or not present["State"]["Running"]:
+            containers.check_secrets(present)
             return self._step_of("change")
         if self.is_baked or self._served.points_to(release.model):
             return self._step_of("keep")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from digits.contract.pointer import Pointer
+from digits.deployment import keys
 from digits.deployment.asking import reply
 from digits.deployment.ledger import LEDGER, Release
 from digits.deployment.resolve import Watch
@@ -85,11 +86,12 @@ class Local(Target):
     def _change(self, order: Order) -> Change:
         if not is_running(self.folder):
             return "start"
+        has_keys = keys.are_noted(self.folder)
         try:
             present_settings = self.settings()
         except ConfigError:  # of another version of this program
             return "restart"
-        if _comparable(present_settings) != _comparable(order.settings):
+        if not has_keys or _comparable(present_settings) != _comparable(order.settings):
             return "restart"
         file = self.folder / WATCH
         present = Watch.read(file) if file.exists() else None
@@ -105,8 +107,8 @@ class Local(Target):
 
         Raises:
             ConfigError: the address cannot be had.
-            DeploymentError: it does not start, and then nothing is left of it; or somebody else
-                is at work on it.
+            DeploymentError: it does not start, and then nothing is left of it; it has API keys,
+                and none are said here; or somebody else is at work on it.
         """
         with self.claimed():
             change = self._change(order)
@@ -176,6 +178,7 @@ class Local(Target):
         (self.folder / STATE).unlink(missing_ok=True)  # of one that was killed
         with listen(order.settings.host, order.settings.port) as listener:
             prepare(self.folder, order.settings, order.watch, order.pointer)
+            keys.note_keys(self.folder)
             with self.log.open("ab") as log:
                 process = subprocess.Popen(
                     command(self.folder, listener),

@@ -10,13 +10,14 @@ from filelock import FileLock
 
 from digits.contract.manifest import ONNX
 from digits.contract.pointer import Pointed, Pointer
+from digits.deployment.keys import note_keys
 from digits.deployment.local import STEPS, Local
 from digits.deployment.resolve import Watch
 from digits.deployment.service import LOCK, STATE, State, prepare
 from digits.deployment.supervisor import POINTER, SETTINGS
 from digits.deployment.target import Order
 from digits.errors import DeploymentError
-from serving.settings import Settings
+from serving.settings import KEYS, Settings
 
 
 @pytest.fixture
@@ -86,3 +87,17 @@ def test_two_commands_do_not_change_it_at_once(order, tmp_path):
         pytest.raises(DeploymentError, match="Another command is changing"),
     ):
         target.apply(order)
+
+
+def test_other_keys_are_other_orders(order, tmp_path, monkeypatch):
+    target = Local(folder=str(tmp_path / "deployments" / "local"))
+    prepare(target.folder, order.settings, order.watch, order.pointer)
+    monkeypatch.setenv(KEYS, "old")
+    note_keys(target.folder)
+    with FileLock(target.folder / LOCK):
+        assert target.plan(order) == [STEPS["none"]]
+        monkeypatch.setenv(KEYS, "new")
+        assert target.plan(order) == [STEPS["restart"]]
+        monkeypatch.delenv(KEYS)
+        with pytest.raises(DeploymentError, match=KEYS):
+            target.plan(order)

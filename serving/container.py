@@ -6,7 +6,8 @@
 - ``DIGITS_MODEL_VERSION``: its name in answers, for example ``digits/3``; without it, the beginning
   of its digest;
 - ``DIGITS_MODEL_SHA256``: of its ``model.onnx``, and ``DIGITS_MODEL_MANIFEST_SHA256``: of its
-  manifest, which has those of all its files; another model is then not served;
+  manifest, which has those of all its files; another model is then not served. Not with an alias,
+  which moves to other models;
 - ``DIGITS_SERVING_SETTINGS``: a file with :class:`serving.settings.Settings` as JSON;
 - ``DIGITS_SERVING_<KEY>``: one value of them, ``__`` between block and key, ``null`` for none:
   ``DIGITS_SERVING_PORT=9000``, ``DIGITS_SERVING_LIMITS__RATE=50``.
@@ -39,8 +40,8 @@ switches.apply()
 
 from digits.contract.manifest import ONNX, Manifest  # noqa: E402
 from digits.contract.pointer import Pointed, Pointer  # noqa: E402
-from digits.errors import ConfigError, DigitsError, Finding  # noqa: E402
-from serving.environment import NETWORK, WHOLE, values_of  # noqa: E402
+from digits.errors import ConfigError, DigitsError, Finding, RegistryError  # noqa: E402
+from serving.environment import NETWORK, WHOLE, digests_of, values_of  # noqa: E402
 from serving.environment import as_environment as as_environment  # noqa: E402
 from serving.listening import listen  # noqa: E402
 from serving.settings import SETTINGS, Settings  # noqa: E402
@@ -60,8 +61,9 @@ def settings_of(environment: Mapping[str, str], own: Path) -> Settings:
         own: a folder to write to.
 
     Raises:
-        ConfigError: a value is unknown, of another type or out of range.
-        RegistryError: there is no model.
+        ConfigError: a value is unknown, of another type or out of range; or there are digests
+            with an alias.
+        RegistryError: there is no model, or what was pulled is another one.
     """
     values: dict[str, Any] = {"host": "0.0.0.0", "deployment": "container"}
     if environment.get(SETTINGS):
@@ -75,7 +77,7 @@ def _model(environment: Mapping[str, str], own: Path) -> Path:
     """Return what names the model: its folder, or a pointer to it where more is known of it."""
     model = environment.get(MODEL) or FOLDER
     if "://" in model:
-        return _pulled(model, environment.get(SECONDS) or PULLED_SECONDS, own / "models")
+        return _pulled(model, environment, own / "models")
     folder = Path(model)
     version = environment.get(VERSION, "")
     network, whole = environment.get(NETWORK, ""), environment.get(WHOLE)
@@ -95,9 +97,11 @@ def _model(environment: Mapping[str, str], own: Path) -> Path:
     return own / "pointer.json"
 
 
-def _pulled(address: str, seconds: str, folder: Path) -> Path:
+def _pulled(address: str, environment: Mapping[str, str], folder: Path) -> Path:
     from serving.fetch import Source
 
+    seconds = environment.get(SECONDS) or PULLED_SECONDS
+    pinned = {name: environment[name] for name in (NETWORK, WHOLE) if environment.get(name)}
     try:
         interval = float(seconds)
     except ValueError:
@@ -105,7 +109,13 @@ def _pulled(address: str, seconds: str, folder: Path) -> Path:
     if not 1 <= interval <= LONGEST_SECONDS:
         raise ConfigError([Finding(SECONDS, f"{seconds} is no number of seconds from 1 to a day")])
     source = Source.of(address)
+    if source.alias is not None and pinned:
+        told = f"{MODEL} names an alias, which moves: name a number, or give no digest"
+        raise ConfigError([Finding(name, told) for name in pinned])
     pointer = source.point(folder)
+    pulled = digests_of(Pointer.read(pointer).champion)
+    if wrong := [name for name in pinned if pinned[name] != pulled.get(name)]:
+        raise RegistryError(f"{source} is another model than {' and '.join(wrong)} says")
     if source.alias is not None:
         source.follow(folder, interval)
     return pointer

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from digits.contract.pointer import Pointer
-from digits.errors import ConfigError, DigitsError
+from digits.contract.pointer import Pointed, Pointer
+from digits.errors import ConfigError, DigitsError, RegistryError
 from serving.container import as_environment, settings_of
+from serving.environment import digests_of
+from serving.fetch import Source
 from serving.settings import Settings
 
 DIGEST = "d" * 64
@@ -99,3 +101,27 @@ def test_interval_of_a_model_that_is_pulled_is_checked_first(seconds, tmp_path):
 def test_a_server_that_is_not_there_is_named(tmp_path):
     with pytest.raises(DigitsError, match=r"127\.0\.0\.1:1/digits@champion cannot be had"):
         settings_of({"DIGITS_MODEL": "http://127.0.0.1:1/digits@champion"}, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["DIGITS_MODEL_SHA256", "DIGITS_MODEL_MANIFEST_SHA256"])
+def test_an_alias_cannot_be_held_to_a_digest(name, tmp_path):
+    environment = {"DIGITS_MODEL": "http://127.0.0.1:1/digits@champion", name: DIGEST}
+    with pytest.raises(ConfigError, match=rf"{name} .*names an alias"):
+        settings_of(environment, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["DIGITS_MODEL_SHA256", "DIGITS_MODEL_MANIFEST_SHA256"])
+def test_what_is_pulled_by_number_is_held_to_the_digests(name, tmp_path, monkeypatch):
+    pulled = Pointed(
+        name="digits", number=3, folder=tmp_path, onnx_sha256=DIGEST, manifest_sha256="e" * 64
+    )
+
+    def point(source, folder):
+        Pointer(champion=pulled).write(tmp_path / "pulled.json")
+        return tmp_path / "pulled.json"
+
+    monkeypatch.setattr(Source, "point", point)
+    environment = {"DIGITS_MODEL": "http://127.0.0.1:1/digits/3", **digests_of(pulled)}
+    assert settings_of(environment, tmp_path).pointer == tmp_path / "pulled.json"
+    with pytest.raises(RegistryError, match=f"digits/3 is another model than {name} says"):
+        settings_of({**environment, name: "f" * 64}, tmp_path)

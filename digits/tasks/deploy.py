@@ -12,7 +12,7 @@ from digits.contract.pointer import Pointer
 from digits.deployment.ledger import Release
 from digits.deployment.releases import tag_release, untag_release
 from digits.deployment.target import Order, Step, Target
-from digits.errors import DeploymentError
+from digits.errors import DeploymentError, TrackingError
 from digits.promotion import champion
 from digits.promotion.promoted import assert_promoted
 from digits.registry.versions import RegisteredName, Version
@@ -164,10 +164,12 @@ def _rollback(target: Target, wanted: Wanted, again: _Again) -> None:
 
 def _destroy(target: Target, wanted: Wanted, again: _Again) -> None:
     release = target.ledger.current
-    steps = target.destroy()
+    told = _told("done", target.destroy()) or [("done", "there was nothing")]
     if release is not None:
-        untag_release(wanted.tracking.client(), target.kind, release)
-    told = _told("done", steps) or [("done", "there was nothing")]
+        try:
+            untag_release(wanted.tracking.client(), target.kind, release)
+        except TrackingError as error:  # what is deployed can be ended without a registry
+            told.append(("registry", f"{release.model.version} keeps its tag: {error}"))
     screen.show(told, [(again("apply"), "start it again")])
 
 

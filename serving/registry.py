@@ -58,8 +58,8 @@ class _Answer(BaseModel):
     model_version: Entry
 
 
-class _Unredirected(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: the credentials are for this server and no other."""
+class Unredirected(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: credentials are for the server that was named and no other."""
 
     def redirect_request(
         self,
@@ -70,7 +70,7 @@ class _Unredirected(urllib.request.HTTPRedirectHandler):
         headers: Message,
         newurl: str,
     ) -> None:
-        return None
+        """Ask nobody else: the redirect itself is the answer."""
 
 
 class Registry:
@@ -82,7 +82,7 @@ class Registry:
 
     def __init__(self, server: str) -> None:
         self.server = server
-        self._open = urllib.request.build_opener(_Unredirected).open
+        self._open = urllib.request.build_opener(Unredirected).open
         self._end = time.monotonic() + WHOLE_SECONDS
 
     def version(self, name: str, *, alias: str | None, number: int | None) -> Entry:

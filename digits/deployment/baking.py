@@ -70,8 +70,8 @@ class Baking:
         used = {each.facts["image"] for each in (ledger.current, ledger.previous) if each}
         for each in ledger.resources:
             is_model = each.kind == KIND and each.name.startswith(f"{self._named}:")
-            if is_model and self._engine.image_id(each.name) not in used:
-                self._engine.remove_image(each.name)
+            is_free = is_model and self._engine.image_id(each.name) not in used
+            if is_free and self._engine.remove_image(each.name):
                 ledger.gone(each)
 
     def _base(self) -> str | None:

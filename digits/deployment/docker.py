@@ -142,18 +142,21 @@ class Docker(Target):
         return [step]
 
     def destroy(self) -> list[Step]:
-        """End the container and remove it, its images and bundles; traffic is kept."""
+        """Remove container, bundles, and the images nobody else uses; traffic is kept."""
         with self.claimed():
             return self._remove() if self.ledger else []
 
     def _remove(self) -> list[Step]:
         slot, ledger, file, steps = self._slot(), self.ledger, self.folder / SETTINGS, []
         settings = Settings.read(file) if file.exists() else None
-        for each in reversed(ledger.resources):
+        made = ledger.resources[::-1]
+        # Containers first: an image that one is still made of is somebody else's too.
+        for each in sorted(made, key=lambda each: each.kind != CONTAINER):
             if each.kind == CONTAINER:
                 slot.end(each.name, settings)
-            else:
-                slot.engine.remove_image(each.name)
+            elif not slot.engine.remove_image(each.name):
+                steps.append(Step("keep", f"{each.kind} {each.name}", "another container needs it"))
+                continue
             steps.append(Step("remove", f"{each.kind} {each.name}"))
             ledger.gone(each)
         ledger.forget()

@@ -102,15 +102,18 @@ class Engine:
         return found[0]
 
     def logs(self, container: str) -> str:
-        """Return the last lines that a container has written."""
-        ended = subprocess.run(
-            [self.program, "logs", "--tail", str(LAST_LINES), container],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=ANSWER_SECONDS,
-            check=False,
-        )
+        """Return the last lines that a container has written, or that they cannot be had."""
+        try:
+            ended = subprocess.run(
+                [self.program, "logs", "--tail", str(LAST_LINES), container],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=ANSWER_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return f"(docker logs is given up after {ANSWER_SECONDS:g} s)"
         return ended.stdout.decode(errors="replace").strip()
 
     def image_id(self, name: str) -> str | None:
@@ -118,10 +121,17 @@ class Engine:
         found = self.inspect("image", name)
         return None if found is None else found["Id"]
 
-    def remove_image(self, name: str) -> None:
-        """Take the name from an image, and remove what has no other; missing is fine."""
-        if self.image_id(name) is not None:
-            self.run("rmi", "--force", name)
+    def remove_image(self, name: str) -> bool:
+        """Take the name from an image, and remove what has no other; missing is fine.
+
+        Return False, and leave it, where a container is made of it or of one built on it.
+        """
+        if self.image_id(name) is None:
+            return True
+        if self.run("ps", "--all", "--quiet", "--filter", f"ancestor={name}"):
+            return False
+        self.run("rmi", "--force", name)
+        return True
 
     def load_folder(self, folder: Path, image: str, *, seconds: float = 300.0) -> None:
         """Make an image of nothing but the files in ``folder``, for ``COPY --from``.

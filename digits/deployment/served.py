@@ -45,6 +45,10 @@ class Served:
             with appearing(place) as draft:
                 for name in names:
                     shutil.copyfile(model.folder / name, draft / name)
+                    (draft / name).chmod(0o644)
+                draft.chmod(0o755)
+        for each in (self.folder, place.parent):  # whatever our umask is
+            each.chmod(0o755)
         Pointer(champion=self._inside(model)).write(self.folder / POINTER)
 
     def keep(self, models: Iterable[Pointed]) -> None:

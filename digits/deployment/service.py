@@ -94,8 +94,11 @@ def command(folder: Path, listener: socket.socket) -> list[str]:
 
 
 def is_running(folder: Path) -> bool:
-    """Tell whether a service holds the folder; right also after it was killed."""
-    if not folder.is_dir():
+    """Tell whether a service holds the folder; right also after it was killed.
+
+    A folder without a lock is left as it is.
+    """
+    if not (folder / LOCK).exists():
         return False
     try:
         with FileLock(folder / LOCK, timeout=0):

@@ -66,22 +66,23 @@ class Slot:
             seconds: until a container that does not answer is given up.
 
         Raises:
-            DeploymentError: it does not start, or does not answer in time.
+            DeploymentError: it does not start, or does not answer in time; or the one before
+                does not end.
         """
         made = ledger.making(CONTAINER, self.name)
         replaces = self.present() is not None
-        if replaces:
-            aside = ledger.making(CONTAINER, self._before)
-            self.engine.run("rename", self.name, self._before)
-            containers.stop(self.engine, self._before, settings)
+        aside = ledger.making(CONTAINER, self._before) if replaces else None
         try:
+            if replaces:
+                self.engine.run("rename", self.name, self._before)
+                containers.stop(self.engine, self._before, settings)
             containers.start(self.engine, container, seconds)
         except BaseException:
             self.recover(ledger)
             if not replaces:
                 ledger.gone(made)
             raise
-        if replaces:
+        if aside is not None:
             containers.remove(self.engine, self._before)
             ledger.gone(aside)
 

@@ -16,6 +16,7 @@ from digits.deployment.resolve import Watch
 from digits.deployment.service import LOCK, STATE, State, prepare
 from digits.deployment.supervisor import POINTER, SETTINGS
 from digits.deployment.target import Order
+from digits.deployment.torchserve.target import TorchServe
 from digits.errors import DeploymentError
 from serving.settings import KEYS, Settings
 
@@ -101,3 +102,12 @@ def test_other_keys_are_other_orders(order, tmp_path, monkeypatch):
         monkeypatch.delenv(KEYS)
         with pytest.raises(DeploymentError, match=KEYS):
             target.plan(order)
+
+
+@pytest.mark.parametrize("kind", [Local, TorchServe])
+def test_a_plan_changes_nothing(order, tmp_path, kind):
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("years of work")
+    assert kind(folder=str(folder)).plan(order)[-1].change == "create"
+    assert [each.name for each in folder.iterdir()] == ["thesis.tex"]

@@ -42,8 +42,13 @@ def versions(program: Program) -> int:
     return len(program.client().search_model_versions("name='digits'"))
 
 
-def test_what_the_gate_rejects_is_recorded_and_not_deployed(program: Program) -> None:
-    done = program(*QUICK, *DEPLOY, POOR, timeout=600)
+def test_what_a_search_finds_is_trained_and_what_the_gate_rejects_is_not_deployed(
+    program: Program,
+) -> None:
+    pytest.importorskip("ray", reason="the extra tune is not installed")
+    small = '"tuner.num_samples=2","tuner.max_concurrent=1","tuner.max_t=1","trainer.max_epochs=1"'
+    search = ["search=random", f"overrides.search=[{small}]"]
+    done = program(*QUICK, *DEPLOY, POOR, *search, timeout=800)
     assert done.returncode == 12, done.stderr
     assert "Rejected: version 1 is not promoted, and nothing is deployed" in done.stderr
     ended = steps(done)
@@ -54,6 +59,11 @@ def test_what_the_gate_rejects_is_recorded_and_not_deployed(program: Program) ->
     assert version.tags["promotion.reasons"] != "none"
     assert pair(program.client(), "digits").champion is None
     assert not (program.folder / "outputs" / "deployments" / "local").exists()
+
+    assert ended["search"] == ended["train"] == "done"
+    (best,) = (program.folder / "outputs" / "pipelines" / "searched").glob("*/best.yaml")
+    run = program.client().get_run(version.run_id)
+    assert f"optimizer.lr={run.data.params['optimizer.lr']}" in best.read_text()
 
 
 def training(program: Program) -> int | None:
@@ -126,15 +136,3 @@ def test_a_file_for_a_cluster_is_written_and_faults_are_told_before(program: Pro
     down = program("task=pipeline", "pipeline=cluster", *store, KFP_HOST="http://127.0.0.1:1")
     assert down.returncode == 1
     assert "does not answer at http://127.0.0.1:1" in down.stderr
-
-
-def test_what_a_search_finds_is_trained(program: Program) -> None:
-    pytest.importorskip("ray", reason="the extra tune is not installed")
-    small = '"tuner.num_samples=2","tuner.max_concurrent=1","tuner.max_t=1","trainer.max_epochs=1"'
-    done = program(*QUICK, POOR, "search=random", f"overrides.search=[{small}]", timeout=800)
-    assert done.returncode == 12, done.stderr
-    assert steps(done)["search"] == steps(done)["train"] == "done"
-    (best,) = (program.folder / "outputs" / "pipelines" / "searched").glob("*/best.yaml")
-    (version,) = program.client().search_model_versions("name='digits'")
-    run = program.client().get_run(version.run_id)
-    assert f"optimizer.lr={run.data.params['optimizer.lr']}" in best.read_text()

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from digits.contract.pointer import Pointed
@@ -24,7 +25,7 @@ from serving.settings import Settings
 log = logging.getLogger(__name__)
 
 SERVER = ("server", "torchserve")  # in the ledger
-ARCHIVE = "archive"  # the same of each
+ARCHIVE, FOLDER = "archive", "folder"  # the same of each
 LOOK_SECONDS = 0.2
 LAST_LINES = 12  # of the log, shown where the start failed
 
@@ -127,16 +128,25 @@ class Server:
         self._archive(model)
         try:
             self.answer_from(model, settings, instead=instead)
-        except DeploymentError:
-            self.tidy()
+        except BaseException:
+            with suppress(DeploymentError):
+                self.tidy()
             raise
 
     def answer_from(self, model: Pointed, settings: Settings, *, instead: Pointed) -> None:
         """Give a version workers, let it answer, then take those of the other.
 
         Raises:
-            DeploymentError: its workers do not come up.
+            DeploymentError: its workers do not come up, or the server fails otherwise: then the
+                other answers as before.
         """
+        try:
+            self._move(model, settings, instead)
+        except BaseException:
+            self._move_back(model, settings, instead)
+            raise
+
+    def _move(self, model: Pointed, settings: Settings, instead: Pointed) -> None:
         management, version = self.management(model.name), model_version(model)
         if version in management.versions():
             management.scale(version, settings.workers)
@@ -151,6 +161,16 @@ class Server:
         configure(self.folder, model, settings, self.addresses, self._token_minutes)
         management.set_default(version)
         management.scale(model_version(instead), 0)
+
+    def _move_back(self, model: Pointed, settings: Settings, instead: Pointed) -> None:
+        """Undo as much as the server still does; started anew it answers as before anyhow."""
+        configure(self.folder, instead, settings, self.addresses, self._token_minutes)
+        management, version = self.management(instead.name), model_version(instead)
+        with suppress(DeploymentError):
+            management.scale(version, settings.workers)
+            management.set_default(version)
+            if model_version(model) in management.versions():
+                management.scale(model_version(model), 0)
 
     def tidy(self) -> None:
         """Forget the versions that are neither out nor to go back to."""
@@ -173,14 +193,17 @@ class Server:
             DeploymentError: it does not end.
         """
         process.stop(self.folder)
-        shutil.rmtree(self._temporary, ignore_errors=True)
-        Ledger(self.folder).forget()
+        ledger = Ledger(self.folder)
+        for each in ledger.resources:  # TMPDIR may have been another then
+            if each.kind == FOLDER:
+                shutil.rmtree(each.name, ignore_errors=True)
+        ledger.forget()
 
     def _make_room(self, ledger: Ledger, addresses: Addresses) -> None:
         place = self._temporary
-        if place.exists() and ledger.find("folder", str(place)) is None:
+        if place.exists() and ledger.find(FOLDER, str(place)) is None:
             raise DeploymentError(f"{place} is there already, and not ours: remove it")
-        ledger.making("folder", str(place))
+        ledger.making(FOLDER, str(place))
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(mode=0o700)
         ledger.making(*SERVER, **addresses.facts)

@@ -21,6 +21,10 @@ LAST_LINES = 6  # of what kubectl says
 SERVED = re.compile(r"127\.0\.0\.1:\d+")
 
 
+class UnreachableError(DeploymentError):
+    """No cluster is there to be asked."""
+
+
 class Cluster:
     """One namespace of a cluster.
 
@@ -28,37 +32,42 @@ class Cluster:
         namespace: that everything lies in.
         context: of the user's kubeconfig; None: the present one.
 
+    Attributes:
+        context: by its name; None: kubectl knows none.
+
     Raises:
-        DeploymentError: there is no kubectl.
+        UnreachableError: there is no kubectl.
     """
 
     def __init__(self, namespace: str, context: str | None) -> None:
         program = shutil.which("kubectl")
         if program is None:
-            raise DeploymentError(
+            raise UnreachableError(
                 "deployment=kserve needs kubectl, and there is none on the PATH: "
                 "https://kubernetes.io/docs/tasks/tools has it for every system"
             )
         self.namespace = namespace
-        self.context = context
-        self._command = [program, *([f"--context={context}"] if context else [])]
+        # By its name: which one is the present one may be another by the next command.
+        self.context = context or self._present([program])
+        self._command = [program, *([f"--context={self.context}"] if self.context else [])]
         self._of_namespace = [*self._command, f"--namespace={namespace}"]
-        self._told = f"context {context}" if context else "the present context"
+        self._told = f"context {self.context}" if self.context else "the present context"
 
     def check(self) -> None:
         """Look whether it answers, and has the namespace.
 
         Raises:
-            DeploymentError: it does not, or has not; says what to do.
+            UnreachableError: it does not, or has not; says what to do.
+            DeploymentError: it refuses to tell.
         """
         try:
             self._run(self._command, "version", "--output=json")
         except DeploymentError as error:
-            raise DeploymentError(
+            raise UnreachableError(
                 f"No cluster answers at {self._told} of kubectl (deployment.context): {error}"
             ) from error
         if not self._run(self._command, "get", "namespace", self.namespace, *_AS_FOUND):
-            raise DeploymentError(
+            raise UnreachableError(
                 f"The cluster has no namespace {self.namespace} (deployment.namespace). Make it:\n"
                 f"  kubectl create namespace {self.namespace}"
             )
@@ -116,13 +125,17 @@ class Cluster:
         )
 
     @contextmanager
-    def reaching(self, service: str) -> Iterator[str]:
-        """Give an address on this machine at which a Service answers, through the cluster's API.
+    def reaching(self, service: str, path: str) -> Iterator[str]:
+        """Give an address on this machine for one path of a Service, through the cluster's API.
+
+        Nothing else is let through: the proxy has the rights of this user, and takes requests of
+        every user of this machine.
 
         Raises:
             DeploymentError: it cannot be had.
         """
-        command = [*self._command, "proxy", "--port=0"]
+        way = f"/api/v1/namespaces/{self.namespace}/services/{service}/proxy{path}"
+        command = [*self._command, "proxy", "--port=0", f"--accept-paths=^{way}$"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as proxy:
             try:
                 assert proxy.stdout is not None
@@ -130,10 +143,15 @@ class Cluster:
                 found = SERVED.search(line)
                 if found is None:
                     raise DeploymentError(f"kubectl proxy does not start: {line.strip()}")
-                base = f"http://{found[0]}/api/v1/namespaces/{self.namespace}"
-                yield f"{base}/services/{service}/proxy"
+                yield f"http://{found[0]}{way}"
             finally:
                 proxy.terminate()
+
+    def _present(self, command: Sequence[str]) -> str | None:
+        try:
+            return self._run(command, "config", "current-context").strip() or None
+        except DeploymentError:
+            return None  # kubectl runs in a pod, or there is no cluster: what follows tells
 
     def _run(
         self,

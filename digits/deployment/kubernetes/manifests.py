@@ -30,6 +30,7 @@ Mode = Literal["kserve", "plain"]
 
 MANAGED, VERSION = "app.kubernetes.io/managed-by", "digits/version"
 CONTENT = "digits/content"  # digest of what was rendered: the same needs no change
+OWNER = "digits/owner"  # id of the deployment that made it; nobody else changes or removes it
 DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "postgresql+psycopg": 5432}
 BUSY_PERCENT = 70  # of the cpu asked for, on average: from there on pods are added
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from digits.contract.files import write_atomically
 from digits.deployment.asking import reply
 from digits.deployment.checks import check_bundle, check_folder
-from digits.deployment.kubernetes.cluster import Cluster
-from digits.deployment.kubernetes.manifests import VERSION, Mode, dump, render
+from digits.deployment.kubernetes import release
+from digits.deployment.kubernetes.cluster import Cluster, UnreachableError
+from digits.deployment.kubernetes.manifests import VERSION, Mode, render
 from digits.deployment.kubernetes.pod import Document, Shape
-from digits.deployment.kubernetes.release import FILE, MAIN, put_out, readiness, remove, steps, what
-from digits.deployment.ledger import Release, Resource
+from digits.deployment.ledger import Release
 from digits.deployment.target import Order, Reply, Status, Step, Target
 from digits.errors import ConfigError, DeploymentError, Finding
+
+PREDICT = "/v1/predict"
 
 Name = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$")]
 Percent = Annotated[int, Field(ge=0, le=100)]
@@ -99,92 +98,92 @@ class Kubernetes(Target):
         documents = self._render(order)
         try:
             cluster = self._cluster()
-        except DeploymentError:
+        except UnreachableError:
             told = "in an empty cluster; none answers now"
-            return [Step("create", what(each), told) for each in documents]
-        return steps(cluster, documents, self.ledger)
+            return [Step("create", release.what(each), told) for each in documents]
+        return release.steps(cluster, documents, self.ledger)
 
     def apply(self, order: Order) -> list[Step]:
         """Apply the manifests, and wait until pods with the version are ready.
 
         Raises:
             ConfigError: a version without a number cannot be pulled.
-            DeploymentError: the bundle has no ONNX; no cluster answers, and then the manifests lie
-                in the folder; it refuses, something of that name is not ours, or the pods do not
-                get ready: what was there before is applied again, and without it what was made is
-                removed.
+            DeploymentError: the bundle has no ONNX; what is out is in another namespace or
+                context; no cluster answers, and then the manifests lie in the folder; it refuses,
+                something of that name is not ours, or the pods do not get ready: what was there
+                before is applied again, and what else was made is removed.
         """
         check_bundle(order.model.folder)
-        documents = self._render(order)
         with self.claimed():
-            file = self._write(documents, order)
+            documents = self._render(order)
+            file = release.write(self.folder, documents, order.model.version, self.ledger)
             try:
                 cluster = self._cluster()
-            except DeploymentError as error:
+            except UnreachableError as error:
                 raise DeploymentError(f"{error}\nThe manifests are in {file}") from error
-            found = steps(cluster, documents, self.ledger)
+            found = release.steps(cluster, documents, self.ledger)
             out = self.ledger.current
             # Not known to be out: an attempt before was cut short while it waited.
-            is_out = out is not None and out.facts[FILE] == file.name
+            is_out = out is not None and out.facts[release.FILE] == file.name
             if not is_out or any(each.change != "keep" for each in found):
-                before = self.folder / out.facts[FILE] if out else None
+                before = self.folder / out.facts[release.FILE] if out else None
                 made, wait = self.ledger, self._wait
-                put_out(cluster, documents, file=file, before=before, ledger=made, seconds=wait)
-            self._note(Release(model=order.model, facts={FILE: file.name}))
-            self._tidy()
+                release.put_out(cluster, file, before=before, ledger=made, seconds=wait)
+            self._note(Release(model=order.model, facts={release.FILE: file.name}))
+            release.tidy(self.folder, self.ledger)
         return found
 
     def status(self) -> Status:
         """Ask the cluster which version is out, and how many pods are ready."""
-        out = self._out()
-        cluster, main = self._cluster(), self._main()
-        found = cluster.find(main.facts["resource"])
+        out, main, cluster = self._out(), self._main(), self._cluster()
+        found = cluster.find(release.resource_of(main))
         if found is None:
-            raise DeploymentError(f"{main.kind} {main.name} is gone from the cluster; apply again")
-        state = found.get("status", {})
-        address = self._address or state.get("url") or f"http://{main.name}.{cluster.namespace}.svc"
+            raise DeploymentError(f"{release.what(main)} is gone from the cluster; apply again")
+        state, name = found.get("status", {}), main["metadata"]["name"]
+        address = self._address or state.get("url") or f"http://{name}.{cluster.namespace}.svc"
         previous = self.ledger.previous
         canary = found["spec"].get("predictor", {}).get("canaryTrafficPercent")
         rows = (
-            ("ready", readiness(main, state)),
+            ("ready", release.readiness(main, state)),
             *([("canary", f"{canary}% of the traffic")] if canary is not None else []),
             ("before", previous.model.version if previous else "none"),
             ("namespace", cluster.namespace),
-            ("manifests", str(self.folder / out.facts[FILE])),
+            ("manifests", str(self.folder / out.facts[release.FILE])),
         )
         return Status(found["metadata"]["annotations"][VERSION], address, rows)
 
     def ask(self, body: bytes, content_type: str) -> Reply:
         """Send one request, to ``address`` or through the cluster's API."""
-        self._out()
+        main = self._main()
         if self._address:
-            return reply(f"{self._address.rstrip('/')}/v1/predict", body, kind=content_type)
-        service = self._main().name + ("-predictor" if self._main().kind == MAIN[0] else "")
-        with self._cluster().reaching(f"{service}:80") as address:
-            return reply(f"{address}/v1/predict", body, kind=content_type)
+            return reply(f"{self._address.rstrip('/')}{PREDICT}", body, kind=content_type)
+        end = "-predictor:80" if main["kind"] == release.MAIN[0] else ":80"
+        with self._cluster().reaching(main["metadata"]["name"] + end, PREDICT) as address:
+            return reply(address, body, kind=content_type)
 
     def rollback(self) -> list[Step]:
-        """Apply the manifests of the version before once more."""
+        """Apply the manifests of the version before once more, as :meth:`apply` does it."""
         with self.claimed():
             out, ledger = self._out(), self.ledger
             before = ledger.previous
             if before is None:
                 raise DeploymentError(f"{self.folder}: no version was out before this one")
-            cluster, main = self._cluster(), self._main()
-            cluster.apply((self.folder / before.facts[FILE]).read_text(encoding="utf-8"))
-            cluster.wait(main.facts["resource"], self._wait)
+            cluster = self._cluster()
+            now, file = (self.folder / each.facts[release.FILE] for each in (out, before))
+            found = release.steps(cluster, release.load(file), ledger)
+            release.put_out(cluster, file, before=now, ledger=ledger, seconds=self._wait)
             ledger.rolled_back()
         told = f"{before.model.version} instead of {out.model.version}"
-        return [Step("change", f"{main.kind} {main.name}", told)]
+        return [Step("change", "model", told), *found]
 
     def destroy(self) -> list[Step]:
-        """Remove all that the ledger lists from the cluster, and the folder."""
+        """Remove all that the ledger lists, where it is, and the folder."""
         with self.claimed():
             ledger = self.ledger
             made = ledger.resources[::-1]
             for each in made:
-                if each.kind != FILE:
-                    remove(each, self._wait)
+                if each.kind != release.FILE:
+                    release.remove(each, self._wait)
                 ledger.gone(each)
             if ledger or made:
                 ledger.forget()
@@ -200,36 +199,22 @@ class Kubernetes(Target):
     def _render(self, order: Order) -> list[Document]:
         if self._shape.models and order.model.number is None:
             _refuse("models", f"{order.model.version} is not registered: no pod can pull it")
-        return render(self._mode, self._shape, order)
+        documents = render(self._mode, self._shape, order)
+        release.sign(documents, self.ledger)
+        return documents
 
     def _cluster(self) -> Cluster:
         cluster = Cluster(self._shape.namespace, self._context)
+        release.check_place(cluster, self.ledger)
         cluster.check()
         return cluster
 
-    def _write(self, documents: list[Document], order: Order) -> Path:
-        content = dump(documents)
-        digest = hashlib.sha256(content.encode()).hexdigest()
-        name = f"{order.model.version.replace('/', '-')}-{digest[:12]}.yaml"
-        self.ledger.making(FILE, name)
-        write_atomically(self.folder / name, content)
-        return self.folder / name
-
-    def _note(self, release: Release) -> None:
+    def _note(self, put: Release) -> None:
         """Write down what is out; the same version in other numbers is none to go back to."""
         ledger, known = self.ledger, self.ledger.current
-        if known is not None and _named(known) == _named(release):
+        if known is not None and _named(known) == _named(put):
             ledger.rolled_back()  # so that the one before it stays the one before
-        ledger.released(release)
-
-    def _tidy(self) -> None:
-        """Remove the manifests of versions that are neither out nor to go back to."""
-        ledger = self.ledger
-        kept = {each.facts[FILE] for each in (ledger.current, ledger.previous) if each}
-        for resource in [each for each in ledger.resources if each.kind == FILE]:
-            if resource.name not in kept:
-                (self.folder / resource.name).unlink(missing_ok=True)
-                ledger.gone(resource)
+        ledger.released(put)
 
     def _out(self) -> Release:
         out = self.ledger.current
@@ -237,13 +222,12 @@ class Kubernetes(Target):
             raise DeploymentError(f"Nothing is deployed in {self.folder}: action=apply does it")
         return out
 
-    def _main(self) -> Resource:
-        (main,) = (each for each in self.ledger.resources if each.kind in MAIN)
-        return main
+    def _main(self) -> Document:
+        return release.main_of(release.load(self.folder / self._out().facts[release.FILE]))
 
 
-def _named(release: Release) -> tuple[str, str]:
-    return release.model.version, release.model.onnx_sha256
+def _named(put: Release) -> tuple[str, str]:
+    return put.model.version, put.model.onnx_sha256
 
 
 def _refuse(key: str, message: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
 import yaml
 
 from serving.listening import listen
@@ -152,6 +154,14 @@ def _answers(address: str) -> bool:
             return bool(answer.status == http.HTTPStatus.OK)
     except OSError:
         return False
+
+
+def require_kubectl() -> None:
+    """Skip a test where there is no kubectl, or fail where it has to be there."""
+    if shutil.which("kubectl") is None:
+        if os.environ.get("DIGITS_REQUIRE_SERVICES") == "1":
+            pytest.fail("there is no kubectl")
+        pytest.skip("there is no kubectl")
 
 
 @contextmanager

@@ -7,8 +7,6 @@ environment of the manifest.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from digits.deployment.kubernetes.target import Kubernetes
 from digits.deployment.ledger import LEDGER
 from digits.deployment.target import Order
 from digits.errors import DeploymentError
-from tests.e2e.deployment.cluster import FakeCluster, fake_cluster
+from tests.e2e.deployment.cluster import FakeCluster, fake_cluster, require_kubectl
 from tests.e2e.deployment.conformance import ONE, check
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(300)]
@@ -34,10 +32,7 @@ def cluster(
     bundles: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[FakeCluster]:
     """A cluster that kubectl finds."""
-    if shutil.which("kubectl") is None:
-        if os.environ.get("DIGITS_REQUIRE_SERVICES") == "1":
-            pytest.fail("there is no kubectl")
-        pytest.skip("there is no kubectl")
+    require_kubectl()
     with fake_cluster(tmp_path, {sha256_of(each / ONNX): each for each in bundles}) as cluster:
         monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
         yield cluster
@@ -149,8 +144,7 @@ def test_without_a_cluster_the_manifests_are_written_and_nothing_else(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if shutil.which("kubectl") is None:
-        pytest.skip("there is no kubectl")
+    require_kubectl()
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     first = order(bundles[0], 1)
     assert {each.change for each in target().plan(first)} == {"create"}

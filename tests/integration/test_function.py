@@ -210,7 +210,7 @@ def _states(monkeypatch):
 
 
 def test_a_region_that_aws_has_not_is_one_message(credentials):
-    with pytest.raises(DeploymentError, match="frankfurt"):
+    with pytest.raises(DeploymentError, match=r"deployment\.region=eu-central-1.*frankfurt"):
         _ = Session(region="frankfurt").partition
 
 

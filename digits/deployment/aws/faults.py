@@ -99,9 +99,9 @@ def explained() -> Iterator[None]:
         of_boto.ProfileNotFound,
     ) as error:
         raise DeploymentError(f"{NO_CREDENTIALS} ({error})") from error
-    except of_boto.NoRegionError as error:
+    except (of_boto.NoRegionError, of_boto.UnknownRegionError) as error:
         raise DeploymentError(
-            "No AWS region: type deployment.region=eu-central-1, or set AWS_REGION"
+            f"No AWS region: type deployment.region=eu-central-1, or set AWS_REGION ({error})"
         ) from error
     except of_boto.HTTPClientError as error:
         raise DeploymentError(f"AWS does not answer: {error}") from error

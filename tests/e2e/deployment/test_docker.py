@@ -22,6 +22,7 @@ from digits.deployment.docker import Docker
 from digits.deployment.engine import Engine
 from digits.deployment.target import Order
 from digits.errors import ConfigError, DeploymentError
+from serving.settings import KEYS
 from tests.e2e.deployment.conformance import ONE, check
 from tests.e2e.deployment.engine import engine, wait
 
@@ -163,6 +164,27 @@ def test_new_settings_replace_the_container_and_a_bad_start_brings_the_old_one_b
     engine.run("stop", f"{target.name}-before")
     assert [each.change for each in target.apply(wanted)] == ["keep"]
     wait(lambda: target.ask(ONE, "application/octet-stream").status == 200)
+
+
+def test_keys_are_not_lost_by_a_rollback_nor_the_image_by_another_deployment(
+    make: Make,
+    engine: Engine,
+    bundles: tuple[Path, Path],
+    order: Callable[..., Order],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(KEYS, "key")
+    target = make()
+    for number, bundle in enumerate(bundles, 1):
+        target.apply(order(bundle, number, port=0))
+    monkeypatch.delenv(KEYS)
+    assert target.ask(ONE, "application/octet-stream").status == 401
+    with pytest.raises(DeploymentError, match=f"was started with {KEYS}, and here there is none"):
+        target.rollback()
+    monkeypatch.setenv(KEYS, "key")
+    assert target.status().version == "digits/2"
+    assert engine.remove_image(images.tag_of()) is False
+    assert engine.image_id(images.tag_of()) is not None
 
 
 def test_first_start_that_fails_leaves_nothing(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http.client
 import json
+import math
 import time
 import urllib.error
 from collections.abc import Mapping
@@ -78,6 +79,10 @@ def _cpu(running: Running) -> float:
     return sum(each.user + each.system for each in found)
 
 
+def _told(values: list[float]) -> str:
+    return "–" if any(map(math.isnan, values)) else spread(values)
+
+
 def main() -> None:
     """Measure what is missing, then print the table."""
     options = arguments(__doc__, repeats=3)
@@ -89,7 +94,7 @@ def main() -> None:
                 row = functools.partial(measured, name)
                 results.measure(name, repeat, row, command="scripts/bench deployment")
     rows = [
-        [name, *(spread(results.column(name, value)) for value in VALUES)]
+        [name, *(_told(results.column(name, value)) for value in VALUES)]
         for name in PLACES
         if name not in skipped
     ]

@@ -161,13 +161,13 @@ class Current:
         return model
 
     def _refuse(self, version: str, reason: str) -> None:
-        """Count and log a refusal once, however often it is met."""
+        """Log and count a refusal once, however often it is met; who sees the count can read why."""
         if (version, reason) in self._refusals:
             return
         self._refusals.add((version, reason))
-        self.refused += 1
         still = self.champion.version
         log.error("Refused %s: %s. Answers still come from %s", version, reason, still)
+        self.refused += 1
 
 
 def _stamp(file: Path) -> tuple[int, int, int] | None:

@@ -161,7 +161,7 @@ class Current:
         return model
 
     def _refuse(self, version: str, reason: str) -> None:
-        """Log and count a refusal once, however often it is met; who sees the count can read why."""
+        """Log and count a refusal once, however often it is met; the log has it first."""
         if (version, reason) in self._refusals:
             return
         self._refusals.add((version, reason))

@@ -47,7 +47,7 @@ def image(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def test_steps_of_a_pipeline_find_what_they_need(engine: Engine, image: str) -> None:
     looked = (
-        "import docker, kfp.dsl.executor_main, pipelines.steps as s; print(s.PROGRAM.is_file())"
+        "import docker, kfp.dsl.executor_main, pipelines.command as c; print(c.PROGRAM.is_file())"
     )
     found = engine.run(
         *("run", "--rm", *SHUT_IN, "--env=_KFP_RUNTIME=true", image, "python3", "-c", looked),

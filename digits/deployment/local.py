@@ -8,8 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -222,13 +221,6 @@ class Local(Target):
                 f"{self.folder} holds something else than a deployment: choose another folder as "
                 f"deployment.folder"
             )
-
-    @contextmanager
-    def claimed(self) -> Iterator[None]:
-        """Keep other commands away, and a folder that is none of ours as it is."""
-        with super().claimed():
-            self._check_folder()
-            yield
 
 
 def _comparable(settings: Settings) -> Settings:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from filelock import FileLock, Timeout
 
 from digits.contract.pointer import Pointed, Pointer
+from digits.deployment.checks import check_folder
 from digits.deployment.ledger import Ledger
 from digits.errors import DeploymentError
 from serving.settings import Settings
@@ -145,14 +146,18 @@ class Target(ABC):
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Keep other commands away meanwhile.
+        """Keep other commands away meanwhile, and a folder that is none of ours as it is.
 
         Raises:
-            DeploymentError: one is at work.
+            DeploymentError: one is at work, or the folder holds something else.
         """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.folder.with_name(f".{self.folder.name}.lock"), timeout=0):
+                self._check_folder()
                 yield
         except Timeout:
             raise DeploymentError(f"Another command is changing {self.folder}") from None
+
+    def _check_folder(self) -> None:
+        check_folder(self.folder)

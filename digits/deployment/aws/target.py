@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cached_property
 from typing import ClassVar
 
@@ -44,13 +43,6 @@ class AwsTarget(Target):
             steps = removed(ledger, things(ledger), self._removers())
             ledger.forget()
             return steps
-
-    @contextmanager
-    def claimed(self) -> Iterator[None]:
-        """Keep other commands away, and a folder that is none of ours as it is."""
-        with super().claimed():
-            check_folder(self.folder)
-            yield
 
     @abstractmethod
     def _removers(self) -> Mapping[str, Remover]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from digits.deployment.asking import reply
-from digits.deployment.checks import check_bundle, check_folder
+from digits.deployment.checks import check_bundle
 from digits.deployment.kubernetes import release
 from digits.deployment.kubernetes.cluster import Cluster, UnreachableError
 from digits.deployment.kubernetes.manifests import VERSION, Mode, render
@@ -188,13 +186,6 @@ class Kubernetes(Target):
             if ledger or made:
                 ledger.forget()
         return [Step("remove", f"{each.kind} {each.name}") for each in made]
-
-    @contextmanager
-    def claimed(self) -> Iterator[None]:
-        """Keep other commands away, and a folder that is none of ours as it is."""
-        with super().claimed():
-            check_folder(self.folder)
-            yield
 
     def _render(self, order: Order) -> list[Document]:
         if self._shape.models and order.model.number is None:

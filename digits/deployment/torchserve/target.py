@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from digits.contract.pointer import Pointed
-from digits.deployment.checks import check_folder
 from digits.deployment.ledger import Release
 from digits.deployment.service import is_running
 from digits.deployment.target import Order, Reply, Status, Step, Target
@@ -122,13 +119,6 @@ class TorchServe(Target):
             if self.ledger:
                 self._server.remove()
         return [Step("remove", f"{each.kind} {each.name}") for each in made]
-
-    @contextmanager
-    def claimed(self) -> Iterator[None]:
-        """Keep other commands away, and a folder that is none of ours as it is."""
-        with super().claimed():
-            check_folder(self.folder)
-            yield
 
     def _change(self, order: Order) -> Change:
         out = self.ledger.current

@@ -223,10 +223,12 @@ def test_what_cannot_be_is_said_before_anything_is_made(
                 change(sound)
     finally:
         containers.remove(engine, taken_name)
-    (tmp_path / "deployments" / "target").mkdir(parents=True)
-    (tmp_path / "deployments" / "target" / "mine").touch()
+    mine = tmp_path / "deployments" / "target" / "mine"
+    mine.parent.mkdir(parents=True)
+    mine.touch()
     with pytest.raises(DeploymentError, match="holds something else"):
         make().apply(sound)
+    mine.unlink()
 
 
 def test_no_engine_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ import hydra  # noqa: E402  (the switches precede every library; help needs none
 from omegaconf import DictConfig  # noqa: E402
 
 from digits.config import resolvers  # noqa: E402
-from digits.tasks import sweep  # noqa: E402
+from digits.tasks.sweeps import multirun  # noqa: E402
 
 resolvers.register()
 
@@ -57,7 +57,7 @@ def main(config: DictConfig) -> float | None:
 
 if __name__ == "__main__":
     try:
-        with sweep.ended():
+        with multirun.ended():
             main()
     except SystemExit as end:
         # Hydra ends with 1 whatever happened; before a job began it can only be what was typed.

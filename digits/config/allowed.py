@@ -121,7 +121,7 @@ SLOTS: tuple[Slot, ...] = (
     Slot("features", Exactly(("digits.features.store.FeatureStore",)), probe="build"),
     Slot("acquisition", Subclass("digits.active.acquisition.Acquisition"), probe="build"),
     Slot("gate", Exactly(("digits.promotion.gate.Gate",))),
-    Slot("loop", Exactly(("digits.tasks.loop_plan.Plan",))),
+    Slot("loop", Exactly(("digits.tasks.turn.plan.Plan",))),
     Slot("drift", Exactly(("digits.monitoring.limits.Limits",))),
     Slot("pipeline", Defined(("pipelines",), method="run")),
     Slot("pipeline.*", Defined(("pipelines.pods",)), must_build=False),

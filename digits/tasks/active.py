@@ -26,9 +26,9 @@ from digits.data.types import Digits
 from digits.errors import ConfigError, DataError, Finding, ResumeError
 from digits.models.classifier import DigitClassifier
 from digits.tasks import commands
-from digits.tasks.active_summary import ActiveSummary
 from digits.tasks.progress import progress
-from digits.tasks.screen import show
+from digits.tasks.screens.active import ActiveSummary
+from digits.tasks.screens.screen import show
 from digits.tracking.record import Record, git_commit
 from digits.tracking.run import Run
 from digits.tracking.store import Tracking

@@ -21,8 +21,8 @@ from digits.data.version import Made, Version
 from digits.data.versions import Versions
 from digits.errors import DataError
 from digits.evaluation.contact_sheet import Strip, contact_sheet
-from digits.tasks import data_summary
-from digits.tasks.data_summary import Kept
+from digits.tasks.screens import data as data_summary
+from digits.tasks.screens.data import Kept
 from digits.tracking.record import Record, git_commit
 
 VERSIONS_FILE = "versions.json"

@@ -16,8 +16,9 @@ from digits.errors import DeploymentError, TrackingError
 from digits.promotion import champion
 from digits.promotion.promoted import assert_promoted
 from digits.registry.versions import RegisteredName, Version
-from digits.tasks import commands, screen
+from digits.tasks import commands
 from digits.tasks.invocation import answering, drawn, sample
+from digits.tasks.screens import screen
 from digits.tasks.service import Wanted, next_commands, rows, same
 from digits.tracking.record import Record
 from digits.tracking.store import Tracking

@@ -21,7 +21,7 @@ from digits.registry.find import Model, find_model
 from digits.registry.versions import RegisteredName
 from digits.tasks.drift_reference import calibrated, stored
 from digits.tasks.drift_window import Watch
-from digits.tasks.screen import show
+from digits.tasks.screens.screen import show
 from digits.tracking.record import Record
 from digits.tracking.store import Tracking
 

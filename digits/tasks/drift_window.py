@@ -18,7 +18,7 @@ from digits.monitoring.signals import Observer, Signals
 from digits.monitoring.window import Window
 from digits.registry.find import Model
 from digits.tasks import commands
-from digits.tasks.drift_summary import DriftSummary
+from digits.tasks.screens.drift import DriftSummary
 from digits.tracking.record import Record
 from digits.tracking.run import Run
 

@@ -23,9 +23,9 @@ from digits.evaluation.subject import Subject, cautions, describe
 from digits.registry.find import Model, find_model
 from digits.registry.versions import RegisteredName, tag
 from digits.tasks import commands
-from digits.tasks.evaluation_summary import EvaluationSummary
 from digits.tasks.progress import progress
-from digits.tasks.screen import show
+from digits.tasks.screens.evaluation import EvaluationSummary
+from digits.tasks.screens.screen import show
 from digits.tracking.record import Record
 from digits.tracking.run import Run
 from digits.tracking.store import Tracking

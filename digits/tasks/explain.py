@@ -24,8 +24,8 @@ from digits.evaluation.selection import Selection, numbered, picture, worst_mist
 from digits.registry.find import Model, find_model
 from digits.registry.versions import RegisteredName
 from digits.tasks import commands
-from digits.tasks.explain_summary import ExplainSummary, figures
-from digits.tasks.screen import show
+from digits.tasks.screens.explain import ExplainSummary, figures
+from digits.tasks.screens.screen import show
 from digits.tasks.trained import trained_network
 from digits.tracking.record import Record
 from digits.tracking.run import Run

@@ -27,8 +27,8 @@ from digits.features.store import FeatureStore
 from digits.features.views import VIEWS
 from digits.registry.find import find_model
 from digits.registry.versions import RegisteredName
-from digits.tasks import features_summary as summary
 from digits.tasks.progress import progress
+from digits.tasks.screens import features as summary
 from digits.tracking.record import Record
 from digits.tracking.store import Tracking
 

@@ -17,7 +17,8 @@ from digits.promotion import champion
 from digits.registry import lineage_walk
 from digits.registry.lineage import VERSION, Lineage, Node
 from digits.registry.versions import RegisteredName
-from digits.tasks import commands, lineage_tree
+from digits.tasks import commands
+from digits.tasks.screens import lineage as lineage_tree
 from digits.tracking.record import Record
 from digits.tracking.store import Tracking
 

@@ -16,12 +16,12 @@ from digits.data.source import Source
 from digits.deployment.local import Local
 from digits.errors import ConfigError, Finding, MissingExtraError
 from digits.registry.versions import RegisteredName
-from digits.tasks import loop_steps as steps
-from digits.tasks.loop_commands import Commands, data_of, typed
-from digits.tasks.loop_plan import Plan
-from digits.tasks.loop_state import State, Step, claimed, digest_of
-from digits.tasks.loop_summary import line, report
 from digits.tasks.progress import progress
+from digits.tasks.screens.loop import line, report
+from digits.tasks.turn import steps
+from digits.tasks.turn.plan import Plan
+from digits.tasks.turn.state import State, Step, claimed, digest_of
+from digits.tasks.typed import Commands, data_of, typed
 from digits.tracking.record import Record
 from digits.tracking.run import Run
 from digits.tracking.store import Tracking

@@ -15,7 +15,7 @@ from pathlib import Path
 from digits.contract.files import appearing, write_atomically
 from digits.registry.find import find_model
 from digits.registry.versions import BUNDLE, Version
-from digits.tasks.sweep_results import REPORTED
+from digits.tasks.sweeps.results import REPORTED
 from digits.tracking.faults import explained
 from digits.tracking.record import Record
 from digits.tracking.store import Tracking

@@ -15,9 +15,10 @@ from digits.config.resolvers import PROJECT
 from digits.data.source import Source
 from digits.errors import ConfigError, Finding, MissingExtraError, RejectedError
 from digits.registry.versions import RegisteredName
-from digits.tasks import commands, screen
-from digits.tasks.loop_commands import data_of, typed
+from digits.tasks import commands
 from digits.tasks.progress import progress
+from digits.tasks.screens import screen
+from digits.tasks.typed import data_of, typed
 from digits.tracking.record import Record
 from pipelines.order import NONE, REJECTED, Event, Order, Outcome, Runner, When
 

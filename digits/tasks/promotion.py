@@ -26,8 +26,9 @@ from digits.promotion.gate import Gate
 from digits.promotion.measured import Candidate, assert_judges, measure, steps
 from digits.registry.find import Model, find_model
 from digits.registry.versions import DECISION, describe, tag
-from digits.tasks import commands, screen
+from digits.tasks import commands
 from digits.tasks.progress import progress
+from digits.tasks.screens import screen
 from digits.tracking.faults import without_password
 from digits.tracking.record import Record, git_commit
 from digits.tracking.run import Run

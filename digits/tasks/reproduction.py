@@ -13,7 +13,7 @@ from digits.data.exact import Exact
 from digits.data.source import Source
 from digits.errors import NotReproducedError
 from digits.tasks import reproduce
-from digits.tasks.screen import standard_output
+from digits.tasks.screens.screen import standard_output
 from digits.tracking.comparison import (
     DEVICE,
     THREADS,

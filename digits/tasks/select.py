@@ -18,7 +18,8 @@ from digits.contract.moment import moment
 from digits.data.source import Source
 from digits.errors import ConfigError, DataError, Finding
 from digits.registry.versions import RegisteredName
-from digits.tasks import commands, screen
+from digits.tasks import commands
+from digits.tasks.screens import screen
 from digits.tracking.record import Record
 from digits.tracking.store import Tracking
 

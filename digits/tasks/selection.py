@@ -26,7 +26,7 @@ from digits.errors import RegistryError
 from digits.registry.find import Model, find_model
 from digits.tasks.progress import progress
 from digits.tasks.ray_parts import over
-from digits.tasks.selection_summary import SelectionSummary, draw, show
+from digits.tasks.screens.selection import SelectionSummary, draw, show
 from digits.tracking.record import Record
 from digits.tracking.run import Run
 from digits.tracking.store import Tracking

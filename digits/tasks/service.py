@@ -16,7 +16,8 @@ from digits.contract.manifest import Manifest
 from digits.contract.pointer import Pointer
 from digits.deployment.resolve import Watch, resolve
 from digits.deployment.supervisor import POINTER
-from digits.tasks import commands, screen
+from digits.tasks import commands
+from digits.tasks.screens import screen
 from digits.tracking.record import Record
 from digits.tracking.store import Tracking
 from serving.settings import Settings

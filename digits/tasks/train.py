@@ -21,8 +21,8 @@ from digits.tasks import commands
 from digits.tasks.finish import Finished, finish
 from digits.tasks.once import earlier, note
 from digits.tasks.reproduction import Reproduction
-from digits.tasks.screen import show
-from digits.tasks.summary import Summary
+from digits.tasks.screens.screen import show
+from digits.tasks.screens.train import Summary
 from digits.tasks.trial import run_trial
 from digits.tracking.environment import THREADS_TAG
 from digits.tracking.record import Record, git_commit

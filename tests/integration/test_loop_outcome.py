@@ -12,10 +12,10 @@ from digits.contract.labelling import LabelStore
 from digits.contract.traffic import TrafficStore
 from digits.promotion import champion
 from digits.registry.versions import Version, register
-from digits.tasks import loop_steps
-from digits.tasks.loop_plan import Plan
-from digits.tasks.loop_state import State, Step
-from digits.tasks.loop_steps import Turn
+from digits.tasks.turn import steps
+from digits.tasks.turn.plan import Plan
+from digits.tasks.turn.state import State, Step
+from digits.tasks.turn.steps import Turn
 from digits.tracking.store import Tracking
 from tests.unit.test_loop import prediction
 
@@ -50,8 +50,8 @@ def turn(tmp_path, store, make, record, monkeypatch):
         register(client, name="digits", run_id=run.id, manifest=manifest)
     champion.promote(client, Version("digits", 1), over=None)
     champion.promote(client, Version("digits", 2), over=1)
-    monkeypatch.setattr(loop_steps, "visit", lambda *_, **__: {"accuracy": 0.5})
-    monkeypatch.setattr(loop_steps, "_drift", lambda *_: {"drift": False})
+    monkeypatch.setattr(steps, "visit", lambda *_, **__: {"accuracy": 0.5})
+    monkeypatch.setattr(steps, "_drift", lambda *_: {"drift": False})
     url = f"sqlite:///{tmp_path}/traffic.db"
     state = State(tmp_path / "state", "d" * 64, began=2.0)
     state.folder.mkdir()
@@ -86,7 +86,7 @@ def answered(turn, phase, digit, version):
 def test_how_a_turn_ends(turn, then, now, outcome):
     answered(turn, "under1", then, "digits/1")
     answered(turn, "after", now, "digits/2")
-    assert loop_steps.after(turn)["outcome"] == outcome
+    assert steps.after(turn)["outcome"] == outcome
     back = outcome == "rolled back"
     assert turn.commands.ran == [("promote", "action=rollback")] * back
     assert champion.pair(turn.tracking.client(), "digits").champion == (1 if back else 2)
@@ -97,7 +97,7 @@ def test_killed_after_taking_it_back_it_is_not_taken_back_twice(turn):
     answered(turn, "after", WRONG, "digits/2")
     turn.commands.killed = True
     with pytest.raises(KeyboardInterrupt):
-        loop_steps.after(turn)
-    assert loop_steps.after(turn)["outcome"] == "rolled back"
+        steps.after(turn)
+    assert steps.after(turn)["outcome"] == "rolled back"
     assert len(turn.commands.ran) == 1
     assert champion.pair(turn.tracking.client(), "digits").champion == 1

@@ -7,11 +7,11 @@ import pytest
 
 from digits.contract.labelling import LabelStore
 from digits.contract.traffic import TrafficStore
-from digits.tasks import loop_steps
-from digits.tasks.loop_labellers import wait_for_people
-from digits.tasks.loop_plan import Plan
-from digits.tasks.loop_state import State
-from digits.tasks.loop_steps import Turn
+from digits.tasks.turn import steps
+from digits.tasks.turn.labellers import wait_for_people
+from digits.tasks.turn.plan import Plan
+from digits.tasks.turn.state import State
+from digits.tasks.turn.steps import Turn
 from tests.integration.labelling import queued
 from tests.unit.test_loop import prediction
 
@@ -56,7 +56,7 @@ def test_digits_that_an_earlier_turn_labelled_are_no_test(turn):
 def test_what_was_queued_before_a_kill_is_not_queued_again(turn):
     sample = sent(turn, f"{turn.visitors_name}.under1.7")
     turn.labels.enqueue([queued(sample=sample), queued()])
-    assert loop_steps.select(turn) == {"queued": 1}
+    assert steps.select(turn) == {"queued": 1}
 
 
 def test_people_may_skip_what_they_cannot_tell(turn):

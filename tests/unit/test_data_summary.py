@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from digits.data.version import Made, Version
-from digits.tasks.data_summary import Kept, show
+from digits.tasks.screens.data import Kept, show
 
 
 def version(digest, stage="raw", parent=None, **settings):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from digits.tasks.features_summary import _next
+from digits.tasks.screens.features import _next
 from digits.tracking.record import Record
 
 

@@ -14,13 +14,13 @@ from digits.contract.traffic import TrafficStore
 from digits.errors import LoopError, MissingExtraError
 from digits.evaluation.corruptions import CORRUPTIONS
 from digits.tasks.loop import STEPS, loop
-from digits.tasks.loop_commands import data_of, typed
-from digits.tasks.loop_figure import facts_of, timeline
-from digits.tasks.loop_plan import Plan, Shift
-from digits.tasks.loop_state import State, Step, claimed, digest_of
-from digits.tasks.loop_steps import wanted
-from digits.tasks.loop_summary import TOLD
-from digits.tasks.loop_visitors import Visit, accuracy, is_worse, visits
+from digits.tasks.screens.loop import TOLD
+from digits.tasks.turn.figure import facts_of, timeline
+from digits.tasks.turn.plan import Plan, Shift
+from digits.tasks.turn.state import State, Step, claimed, digest_of
+from digits.tasks.turn.steps import wanted
+from digits.tasks.turn.visitors import Visit, accuracy, is_worse, visits
+from digits.tasks.typed import data_of, typed
 from digits.tracking.record import Record
 
 NAME = "loop-1"

@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from digits.evaluation.trials import Results, Trial, read
-from digits.tasks import sweep_summary
+from digits.tasks.screens import sweep as sweep_summary
 from tests.unit import sweeps
 
 

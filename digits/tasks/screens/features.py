@@ -12,7 +12,8 @@ from digits.features.ingest import Ingested
 from digits.features.parts import newest
 from digits.features.store import FeatureStore
 from digits.features.views import KNOWN, LABELS, SAMPLE, VIEWS, WRITTEN, View
-from digits.tasks import commands, screen
+from digits.tasks import commands
+from digits.tasks.screens import screen
 from digits.tasks.select import typed
 from digits.tracking.record import Record
 

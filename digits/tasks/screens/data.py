@@ -13,7 +13,8 @@ from rich.tree import Tree
 
 from digits.data.changes import Changes
 from digits.data.version import Version
-from digits.tasks import commands, screen
+from digits.tasks import commands
+from digits.tasks.screens import screen
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from digits.errors import DriftError, LoopError, RegistryError, RejectedError
 from digits.promotion import champion
 from digits.registry.versions import CHALLENGER
 from digits.tasks.invocation import answering
-from digits.tasks.loop_commands import Commands, metrics_of, typed
-from digits.tasks.loop_labellers import ask_oracle, wait_for_people
-from digits.tasks.loop_plan import Plan
-from digits.tasks.loop_state import State
-from digits.tasks.loop_visitors import Visit, Visitors, accuracy, is_worse, visits, wait_for
+from digits.tasks.turn.labellers import ask_oracle, wait_for_people
+from digits.tasks.turn.plan import Plan
+from digits.tasks.turn.state import State
+from digits.tasks.turn.visitors import Visit, Visitors, accuracy, is_worse, visits, wait_for
+from digits.tasks.typed import Commands, metrics_of, typed
 from digits.tracking.store import Tracking
 from serving.settings import api_keys
 

@@ -18,10 +18,10 @@ from digits.evaluation.trials import (
     Results,
     write_leaderboard,
 )
-from digits.tasks import sweep_summary
 from digits.tasks.best import BEST_FILE
-from digits.tasks.sweep_jobs import Overrides
-from digits.tasks.sweep_results import outcomes, results_in, with_curves
+from digits.tasks.screens import sweep as sweep_summary
+from digits.tasks.sweeps.jobs import Overrides
+from digits.tasks.sweeps.results import outcomes, results_in, with_curves
 from digits.tracking.run import Run
 from digits.tracking.sweep import Outcome, open_parent, reconcile
 

@@ -23,8 +23,8 @@ from digits.errors import DigitsError
 from digits.tasks.signals import INTERRUPTED, exit_code, heed_sigterm, status_of
 
 if TYPE_CHECKING:
-    from digits.tasks.sweep_jobs import Overrides
-    from digits.tasks.sweep_run import Sweep
+    from digits.tasks.sweeps.jobs import Overrides
+    from digits.tasks.sweeps.sweep import Sweep
 
 # conf/hydra/launcher/ray.yaml has its plugin's own name on purpose: its values are the defaults.
 warnings.filterwarnings("ignore", message=r"\n'hydra/launcher/ray' is validated")
@@ -45,7 +45,7 @@ class SweepRecord(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         """Check every job of a list, then open the sweep's tracked run."""
-        from digits.tasks.sweep_jobs import planned
+        from digits.tasks.sweeps.jobs import planned
 
         with _told():
             jobs = planned(config)
@@ -73,7 +73,7 @@ class SweepRecord(Callback):
 
     def _note(self, config: DictConfig, **facts: Any) -> None:
         if config.hydra.mode == RunMode.MULTIRUN:
-            from digits.tasks.sweep_jobs import Note
+            from digits.tasks.sweeps.jobs import Note
 
             seconds = time.monotonic() - self._began
             Note.of(config, seconds=seconds, **facts).write(Path(config.hydra.runtime.output_dir))
@@ -92,7 +92,7 @@ def begin(config: DictConfig, jobs: Sequence[Overrides] = ()) -> None:
     if config.get("check_only"):
         return
     with _told():
-        from digits.tasks.sweep_run import Sweep
+        from digits.tasks.sweeps.sweep import Sweep
 
         heed_sigterm()
         _open.append(Sweep.begin(config, jobs))

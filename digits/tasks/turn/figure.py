@@ -11,8 +11,8 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from digits.evaluation.figures import ACCENT, FADED, INK, PALE, new_figure, save
-from digits.tasks.loop_state import State, Step
-from digits.tasks.loop_visitors import Visit
+from digits.tasks.turn.state import State, Step
+from digits.tasks.turn.visitors import Visit
 
 WINDOW = 50  # answers that one point of the line stands for
 FEW = 10  # the first ones say little

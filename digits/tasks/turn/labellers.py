@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from digits.contract.labelling import LabelStore
-from digits.tasks import screen
 from digits.tasks.invocation import ask
 from digits.tasks.progress import progress
+from digits.tasks.screens import screen
 
 ORACLE = "oracle"
 LOOK_SECONDS = 1.0

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from digits.contract.files import write_atomically
-from digits.tasks import commands, screen
-from digits.tasks.loop_figure import facts_of, timeline
-from digits.tasks.loop_state import STATE, Step
-from digits.tasks.loop_steps import Turn
+from digits.tasks import commands
+from digits.tasks.screens import screen
+from digits.tasks.turn.figure import facts_of, timeline
+from digits.tasks.turn.state import STATE, Step
+from digits.tasks.turn.steps import Turn
 from digits.tracking.record import Record
 from digits.tracking.run import Run
 

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from digits.evaluation.trials import LEADERBOARD_FILE, SEED, Group, Results, Trial
-from digits.tasks import commands, screen
+from digits.tasks import commands
 from digits.tasks.best import BEST_FILE
+from digits.tasks.screens import screen
 
 MOST_ROWS = 20
 MOST_FAILURES = 5

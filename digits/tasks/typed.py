@@ -15,7 +15,7 @@ from typing import Any
 from digits.config.resolvers import PROJECT
 from digits.contract import leash
 from digits.errors import LoopError
-from digits.tasks.loop_plan import StepName
+from digits.tasks.turn.plan import StepName
 from digits.tracking.record import Record
 
 #: text that is a text without quotes in Hydra's grammar too

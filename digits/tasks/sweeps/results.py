@@ -9,7 +9,7 @@ from pathlib import Path
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from digits.evaluation.trials import TRIALS_FILE, Results, Trial, read
-from digits.tasks.sweep_jobs import JOB_FILE, Note, Overrides
+from digits.tasks.sweeps.jobs import JOB_FILE, Note, Overrides
 from digits.tracking.record import RUN_FILE, run_id_in
 from digits.tracking.run import Run
 from digits.tracking.sweep import Outcome, curve

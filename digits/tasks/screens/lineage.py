@@ -22,8 +22,8 @@ from digits.registry.lineage import (
     Node,
 )
 from digits.tasks import commands
-from digits.tasks.data_summary import short
-from digits.tasks.screen import show_next, standard_output
+from digits.tasks.screens.data import short
+from digits.tasks.screens.screen import show_next, standard_output
 
 MOST_SHOWN = 20  # of one kind below one node; the JSON has all
 

@@ -12,7 +12,8 @@ from digits.active.candidates import Candidates
 from digits.active.queueing import SUGGESTION, Chosen
 from digits.contract.label import Progress
 from digits.evaluation.contact_sheet import Strip, contact_sheet
-from digits.tasks import commands, screen
+from digits.tasks import commands
+from digits.tasks.screens import screen
 from digits.tasks.select import label_page, typed
 from digits.tracking.record import Record
 

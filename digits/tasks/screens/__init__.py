@@ -1,0 +1,1 @@
+"""What tasks end with on the screen: what came out, where it is, what to type next."""

@@ -1,0 +1,1 @@
+"""A turn of the loop, step by step: `task=loop` plays it."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -36,9 +37,14 @@ class Item:
     since: Event | None = None
 
     @property
-    def is_disputed(self) -> bool:
-        """Whether labellers disagree so that none counts."""
-        return self.verdict is None and bool(self.votes)
+    def standing(self) -> tuple[bool, bool, bool]:
+        """Whether a label counts, whether labellers disagree, and whether it is only skipped."""
+        is_labelled = self.verdict is not None
+        return (
+            is_labelled,
+            bool(self.votes) and not is_labelled,
+            bool(self.skips and not self.votes),
+        )
 
     def is_done_by(self, labeller: str) -> bool:
         """Tell whether this labeller is not to be asked any more."""
@@ -65,7 +71,9 @@ class Board:
         self.items: dict[str, Item] = {}
         self.numbered: dict[int, Item] = {}
         self.last_item = self.last = 0
-        self._order: list[Item] = []
+        self._samples: list[Item] = []  # the most useful first
+        self._controls: list[Item] = []
+        self._progress = Progress(0, 0, 0, 0)
         self._answers: dict[int, Event] = {}  # those that stand, by number, the newest last
         self._given: Counter[str] = Counter()  # by labeller, with those taken back
         self._withdrawn: Counter[str] = Counter()
@@ -75,14 +83,17 @@ class Board:
         for item in items:
             self.items[item.sample] = self.numbered[item.number] = item
             self.last_item = item.number
-            self._order.append(item)
-        # Scores of two selections do not compare; the places that they give do.
-        self._order.sort(key=lambda item: (item.place, -item.number))
+            (self._samples if item.control is None else self._controls).append(item)
+        for order in (self._samples, self._controls):
+            # Scores of two selections do not compare; the places that they give do.
+            order.sort(key=lambda item: (item.place, -item.number))
+        self._progress = self._progress._replace(queued=len(self._samples))
 
     def apply(self, event: Event) -> None:
         """Take the next event."""
         self.last = event.number
         item = self.items[event.sample]
+        before = item.standing
         if event.of is None:
             self._answers[event.number] = event
             self._given[event.labeller] += 1
@@ -96,6 +107,10 @@ class Board:
                 item.withdrawn.add(answer.labeller)
                 self._withdrawn[answer.labeller] += 1
         item.judge(event)
+        if item.control is None:
+            changes = zip(self._progress[1:], item.standing, before, strict=True)
+            counts = (count + now - then for count, now, then in changes)
+            self._progress = Progress(len(self._samples), *counts)
 
     def standing(self, sample: str, labeller: str) -> Event | None:
         """Return the labeller's answer on this sample."""
@@ -116,33 +131,32 @@ class Board:
         Returns:
             None where nothing is left to label.
         """
-        free = [item for item in self._order if not item.is_done_by(labeller)]
-        samples = [item for item in free if item.control is None and item.sample not in held]
-        useful = next((item for item in samples if item.verdict is None), None)
+        samples = functools.partial(self._free, labeller, held)
+        useful = next((item for item in samples() if item.verdict is None), None)
         if useful is None:
             return None
-        controls = [item for item in free if item.control is not None]
-        seconds = [item for item in samples if len(item.votes) == 1]
         draw = _draw(f"{labeller}/{self._given[labeller]}")
-        share = sum(item.control is not None for item in self._order) / len(self._order)
+        share = len(self._controls) / (len(self._controls) + len(self._samples))
+        controls = [item for item in self._controls if not item.is_done_by(labeller)]
         if draw < share and controls:
             return controls[int(draw / share * len(controls))]
-        if share <= draw < share + SECOND_OPINIONS and seconds:
-            return seconds[0]
+        if share <= draw < share + SECOND_OPINIONS:
+            return next((item for item in samples() if len(item.votes) == 1), useful)
         return useful
+
+    def _free(self, labeller: str, held: Collection[str]) -> Iterator[Item]:
+        for item in self._samples:
+            if not item.is_done_by(labeller) and item.sample not in held:
+                yield item
 
     def progress(self) -> Progress:
         """Return how far the queue is labelled."""
-        samples = [item for item in self._order if item.control is None]
-        labelled = sum(item.verdict is not None for item in samples)
-        disputed = sum(item.is_disputed for item in samples)
-        skipped = sum(bool(item.skips) and not item.votes for item in samples)
-        return Progress(len(samples), labelled, disputed, skipped)
+        return self._progress
 
     def labellers(self) -> list[Labeller]:
         """Return everybody who has ever answered, by name."""
         rows = {name: Labeller(name, 0, 0, 0, 0, 0, 0) for name in sorted(self._given)}
-        for item in self._order:
+        for item in (*self._samples, *self._controls):
             for name, vote in item.votes.items():
                 row = rows[name]
                 if item.control is not None:

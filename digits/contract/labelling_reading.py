@@ -153,7 +153,8 @@ def _follow(
     # After the events, so that the sample of each is there.
     fresh = select(*columns).where(queue.c.number > board.last_item).order_by(queue.c.number)
     items = [Item(*row) for row in connection.execute(fresh)]
-    board.add(items)
+    if items:
+        board.add(items)
     for event in happened:
         if until is None or event.time < until:
             (judge or board.apply)(event)

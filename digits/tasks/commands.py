@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from digits.config.resolvers import PROJECT
@@ -26,6 +27,16 @@ def run(*overrides: str) -> str:
     return shlex.join([*program, *overrides])
 
 
+def again(record: Record, parts: Sequence[str] = PLACES) -> list[str]:
+    """Return what was typed of these parts of the configuration."""
+    return [text for text in record.overrides if part(text) in parts]
+
+
+def part(override: str) -> str:
+    """Return the part of the configuration that an override is about: its first key."""
+    return _key(override).split(".")[0]
+
+
 def same(record: Record, data: str) -> list[str]:
     """Return the overrides that lead another task to the data and the store of this one.
 
@@ -33,7 +44,7 @@ def same(record: Record, data: str) -> list[str]:
         record: of this job: what was typed is typed again.
         data: name of its data, which an experiment may have chosen.
     """
-    typed = [text for text in record.overrides if _key(text).split(".")[0] in PLACES]
+    typed = again(record)
     if data == FIRST_DATA or "data" in map(_key, typed):
         return typed
     return [f"data={data}", *typed]

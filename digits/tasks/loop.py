@@ -21,6 +21,7 @@ from digits.tasks.screens.loop import line, report
 from digits.tasks.turn import steps
 from digits.tasks.turn.plan import Plan
 from digits.tasks.turn.state import State, Step, claimed, digest_of
+from digits.tasks.turn.turn import Turn
 from digits.tasks.typed import Commands, data_of, typed
 from digits.tracking.record import Record
 from digits.tracking.run import Run
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 EXTRAS = {"serve": "uvicorn", "monitor": "evidently", "features": "feast"}
 PLAIN_DRIFT = "drift=plain"  # does without Evidently
 
-STEPS: Mapping[str, Callable[[steps.Turn], steps.Facts]] = {
+STEPS: Mapping[str, Callable[[Turn], steps.Facts]] = {
     "champion": steps.crown,
     "serve": steps.serve,
     "before": steps.before,
@@ -91,7 +92,7 @@ def loop(
     with claimed(place, traffic_url):
         state = State.of(place, digest_of(record), fresh=fresh)
         data = source.load()
-        turn = steps.Turn(
+        turn = Turn(
             plan=plan,
             state=state,
             commands=Commands(
@@ -150,7 +151,7 @@ def _run(tracking: Tracking, record: Record, state: State) -> Iterator[Run]:
         yield run
 
 
-def _play(turn: steps.Turn) -> None:
+def _play(turn: Turn) -> None:
     """Do the steps that are not done, and note each."""
     state = turn.state
     if state.steps:

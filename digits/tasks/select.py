@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,22 +12,19 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from digits.active.acquisition import Acquisition
-from digits.contract.label import NAME, Labeller
+from digits.contract.label import NAME
 from digits.contract.labelling import LabelStore
 from digits.contract.moment import moment
 from digits.data.source import Source
 from digits.errors import ConfigError, DataError, Finding
 from digits.registry.versions import RegisteredName
-from digits.tasks import commands
-from digits.tasks.screens import screen
+from digits.tasks.screens import labelling
 from digits.tracking.record import Record
 from digits.tracking.store import Tracking
 
 log = logging.getLogger(__name__)
 
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
-PLACES = ("data", "paths", "registry", "tracking", "traffic")
-SERVES = ("paths", "registry", "tracking")
 
 
 def select(
@@ -124,15 +121,6 @@ def opened(url: str) -> Iterator[LabelStore]:
         store.close()
 
 
-def typed(record: Record, keys: Sequence[str] = PLACES) -> list[str]:
-    """Return the overrides that lead another command to the same places."""
-    return [text for text in record.overrides if _key(text) in keys]
-
-
-def _key(override: str) -> str:
-    return override.split("=", 1)[0].lstrip("+~").split(".")[0]
-
-
 def _has_queue(store: LabelStore) -> LabelStore:
     if not store.exists():
         raise DataError(
@@ -159,43 +147,4 @@ def _status(record: Record, url: str) -> None:
     """Show how far the queue is labelled, and by whom."""
     with opened(url) as store:
         progress, labellers = _has_queue(store).progress(), store.labellers()
-    left = progress.queued - progress.labelled - progress.disputed
-    rows = [
-        ("queued", f"{progress.queued:,} samples"),
-        ("labelled", f"{progress.labelled:,}"),
-        ("disputed", f"{progress.disputed:,}: their labellers disagree, so no label counts"),
-        ("to label", f"{left:,}"),
-        *((each.name, _told(each)) for each in labellers),
-    ]
-    doubtful = [each.name for each in labellers if each.is_doubtful]
-    screen.show(rows, _next(record, left, doubtful))
-
-
-def _told(who: Labeller) -> str:
-    agreed = f", agrees {who.agreed} of {who.compared} times" if who.compared else ""
-    told = (
-        f"{who.labels:,} labels, {who.right} of {who.right + who.wrong} controls right{agreed}"
-        f"{f', {who.withdrawn:,} withdrawn' if who.withdrawn else ''}"
-    )
-    return f"{told}: DOUBTFUL" if who.is_doubtful else told
-
-
-def _next(record: Record, left: int, doubtful: Sequence[str]) -> list[tuple[str, str]]:
-    same = typed(record)
-    found = [
-        (
-            commands.run("task=select", "action=withdraw", f"labeller={name}", *same),
-            f"take the labels of {name} back",
-        )
-        for name in doubtful
-    ]
-    if left:
-        found.append(label_page(record))
-    found.append((commands.run("task=select", *same), "queue more"))
-    return found
-
-
-def label_page(record: Record) -> tuple[str, str]:
-    """Return the command that serves the page to label on."""
-    store = [f"serving.{text.lstrip('+')}" for text in typed(record, ("traffic",))]
-    return commands.run("task=serve", *typed(record, SERVES), *store), "then label at /label"
+    labelling.show(record, progress, labellers)

@@ -15,6 +15,7 @@ from typing import Any
 from digits.config.resolvers import PROJECT
 from digits.contract import leash
 from digits.errors import LoopError
+from digits.tasks import commands
 from digits.tasks.turn.plan import StepName
 from digits.tracking.record import Record
 
@@ -45,8 +46,7 @@ class Commands:
     ) -> None:
         self._folder = folder
         self._more = more
-        places = [typed for typed in record.overrides if _part(typed) in ("paths", "tracking")]
-        self._always = [f"seed={record.seed}", *places]
+        self._always = [f"seed={record.seed}", *commands.again(record, ("paths", "tracking"))]
         self._shared = shared
 
     def __call__(
@@ -124,10 +124,6 @@ def data_of(record: Record, name: str) -> list[str]:
         if key.startswith("data.") and value is not None and not any(each in key for each in BUILT)
     }
     return [f"data={name}", *(f"{key}={typed(value)}" for key, value in values.items())]
-
-
-def _part(override: str) -> str:
-    return override.split("=", 1)[0].lstrip("+~").split(".")[0]
 
 
 def typed(value: Any) -> str:

@@ -15,7 +15,7 @@ from digits.registry.versions import Version, register
 from digits.tasks.turn import steps
 from digits.tasks.turn.plan import Plan
 from digits.tasks.turn.state import State, Step
-from digits.tasks.turn.steps import Turn
+from digits.tasks.turn.turn import Turn
 from digits.tracking.store import Tracking
 from tests.unit.test_loop import prediction
 

@@ -11,7 +11,7 @@ from digits.tasks.turn import steps
 from digits.tasks.turn.labellers import wait_for_people
 from digits.tasks.turn.plan import Plan
 from digits.tasks.turn.state import State
-from digits.tasks.turn.steps import Turn
+from digits.tasks.turn.turn import Turn
 from tests.integration.labelling import queued
 from tests.unit.test_loop import prediction
 

@@ -14,7 +14,6 @@ from digits.features.store import FeatureStore
 from digits.features.views import KNOWN, LABELS, SAMPLE, VIEWS, WRITTEN, View
 from digits.tasks import commands
 from digits.tasks.screens import screen
-from digits.tasks.select import typed
 from digits.tracking.record import Record
 
 Rows = list[tuple[str, str]]
@@ -66,8 +65,8 @@ def show(record: Record, store: FeatureStore, rows: Rows, action: str) -> None:
 
 def _next(record: Record) -> list[tuple[str, str]]:
     """Return what to type next, of the same stores."""
-    same, chosen = commands.same(record, commands.FIRST_DATA), typed(record, ("features",))
-    here = [*chosen, *typed(record, ("traffic",)), *same]
+    same, chosen = commands.same(record, commands.FIRST_DATA), commands.again(record, ("features",))
+    here = [*chosen, *commands.again(record, ("traffic",)), *same]
     if not any(text.startswith("features=") for text in chosen):
         chosen = ["features=local", *chosen]
     return [

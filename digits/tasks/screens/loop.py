@@ -12,7 +12,7 @@ from digits.tasks import commands
 from digits.tasks.screens import screen
 from digits.tasks.turn.figure import facts_of, timeline
 from digits.tasks.turn.state import STATE, Step
-from digits.tasks.turn.steps import Turn
+from digits.tasks.turn.turn import Turn
 from digits.tracking.record import Record
 from digits.tracking.run import Run
 

@@ -12,9 +12,7 @@ from digits.active.candidates import Candidates
 from digits.active.queueing import SUGGESTION, Chosen
 from digits.contract.label import Progress
 from digits.evaluation.contact_sheet import Strip, contact_sheet
-from digits.tasks import commands
-from digits.tasks.screens import screen
-from digits.tasks.select import label_page, typed
+from digits.tasks.screens import labelling, screen
 from digits.tracking.record import Record
 
 MOST_SHOWN = 48  # of each method
@@ -89,8 +87,7 @@ class SelectionSummary:
 
     def next_commands(self) -> list[tuple[str, str]]:
         """(command, what it gives); each works as it stands."""
-        status = commands.run("task=select", "action=status", *typed(self.record))
-        return [label_page(self.record), (status, "who has labelled what")]
+        return [labelling.label_page(self.record), labelling.status(self.record)]
 
     def _by(self) -> dict[str, int]:
         methods = self.chosen.methods

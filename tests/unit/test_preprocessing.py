@@ -98,8 +98,37 @@ def test_second_pass_changes_next_to_nothing(points):
 def test_pixels_in_the_format_of_mnist_pass_unchanged():
     digit = np.zeros((28, 28), np.uint8)
     digit[4:24, 13:16] = 255
-    digit[4:24, 12] = digit[4:24, 16] = 90
+    digit[4:24, 12] = digit[4:24, 16] = 200
     assert np.array_equal(prepare(digit), digit)
+
+
+def test_faint_pixel_of_a_small_image_is_not_dust():
+    digit = np.zeros((28, 28), np.uint8)
+    digit[5:24, 13:16] = 255
+    digit[24, 14] = 40
+    assert np.array_equal(prepare(digit), digit)
+
+
+def test_centre_of_an_odd_size_is_its_middle_pixel():
+    digit = np.zeros((29, 29), np.uint8)
+    digit[5:24, 13:16] = 255
+    assert np.array_equal(Preprocessing(size=29, box=19)(digit), digit)
+
+
+@pytest.mark.parametrize("turn", [lambda it: it, np.flipud, np.transpose, lambda it: it.T[:, ::-1]])
+def test_ink_with_its_weight_on_one_side_is_not_cut_off(turn):
+    heavy = np.zeros((28, 28), np.uint8)
+    heavy[:, 13:16] = 255
+    heavy[:6, 8:21] = 255
+    heavy = turn(heavy)
+    assert np.array_equal(Preprocessing(box=28)(heavy), heavy)
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_large_page_is_averaged_down_first(factor):
+    large = photo(page(side=256 * factor), noise=12)
+    small = np.asarray(Image.fromarray(large).reduce(factor))
+    assert np.array_equal(prepare(large), prepare(small))
 
 
 def test_lamp_and_lens_do_not_become_ink():
@@ -111,7 +140,7 @@ def test_lamp_and_lens_do_not_become_ink():
 
 def test_dust_does_not_shrink_the_digit():
     dusty = page(scale=0.5, at=(0.1, 0.1)).copy()
-    dusty[250:252, 250:252] = 0
+    dusty[250:252, 250:252] = dusty[20:22, 160:162] = dusty[160:162, 40:42] = 0
     clean = prepare(page(scale=0.5, at=(0.1, 0.1)))
     assert difference(prepare(dusty), clean) < 0.02
 
@@ -149,16 +178,16 @@ def test_extreme_shapes_give_an_image(shape):
 
 
 @pytest.mark.parametrize(
-    "image",
+    ("image", "what"),
     [
-        np.zeros((28, 28), np.float32),
-        np.zeros((3, 28, 28), np.uint8),
-        np.zeros((0, 28), np.uint8),
-        [[0, 1]],
+        (np.zeros((28, 28), np.float32), r"not float32 \[28, 28\]"),
+        (np.zeros((3, 28, 28), np.uint8), r"not uint8 \[3, 28, 28\]"),
+        (np.zeros((0, 28), np.uint8), r"at least one pixel, this one is \[0, 28\]"),
+        ([[0, 1]], r"not list \[1, 2\]"),
     ],
 )
-def test_wrong_input_is_refused(image):
-    with pytest.raises(DataError, match="image"):
+def test_wrong_input_is_refused(image, what):
+    with pytest.raises(DataError, match=f"an image .*{what}"):
         prepare(image)
 
 
@@ -167,6 +196,7 @@ def test_many_is_each():
     expected = np.stack([prepare(pages[0]), prepare(pages[1])])
     assert np.array_equal(prepare.many(pages), expected)
     assert prepare.many([]).shape == (0, 28, 28)
+    assert prepare.many([]).dtype == np.uint8
 
 
 def test_fields_survive_json():
@@ -181,15 +211,38 @@ def test_missing_field_takes_its_default():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"boxx": 20}, "unknown fields boxx"),
+        ({"boxx": 20, "at": 1}, r"unknown fields at, boxx \(known: size, box, "),
         ({"box": "20"}, "preprocessing.box must be int, not '20'"),
+        ({"box": 20.0}, "preprocessing.box must be int, not 20.0"),
         ({"box": True}, "preprocessing.box"),
         ({"mean": float("nan")}, "preprocessing.mean"),
-        ({"box": 30}, "box <= size"),
-        ({"std": 0.0}, "std must be positive"),
-        ([1, 2], "must be a mapping"),
+        ({"box": 29}, ": needs 1 <= box <= size"),
+        ({"box": 0}, "box <= size"),
+        ({"size": 1025, "working_size": 2000}, "size <= 1024"),
+        ({"ink_threshold": 0.0}, ": ink_threshold must lie between 0 and 1"),
+        ({"ink_threshold": 1.0}, "ink_threshold must"),
+        ({"minimum_contrast": 0}, r": minimum_contrast must lie in 1\.\.255"),
+        ({"minimum_contrast": 256}, "minimum_contrast must"),
+        ({"noise_factor": -0.1}, ": noise_factor must not be negative"),
+        ({"working_size": 27}, ": working_size must be at least size"),
+        ({"std": 0.0}, ": std must be positive"),
+        ([1, 2], "must be a mapping, not list"),
     ],
 )
 def test_bad_fields_are_named(values, message):
     with pytest.raises(DataError, match=message):
         Preprocessing.from_dict(values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"size": 1, "box": 1},
+        {"size": 1024, "box": 1024, "working_size": 1024},
+        {"minimum_contrast": 1},
+        {"minimum_contrast": 255},
+        {"noise_factor": 0},
+    ],
+)
+def test_bounds_themselves_are_allowed(values):
+    assert Preprocessing.from_dict(values).to_dict().items() >= values.items()

@@ -1,0 +1,193 @@
+"""Change the core one small thing at a time and list what its tests do not notice.
+
+Each part is mutated by mutmut in a copy of the checkout below outputs/mutation/, with the tests
+that are there for it and no others: a fault that only a distant test would find counts as missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import functools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.benchmarks._results import ROOT, Results, show
+
+FOLDER = ROOT / "outputs" / "mutation"
+MUTMUT = str(ROOT / ".venv" / "bin" / "mutmut")
+# A mutant that hangs or brings the process down is noticed as well.
+KILLED = frozenset({"killed", "timeout", "segfault", "suspicious", "caught by type check"})
+MISSED = frozenset({"survived", "no tests"})
+SWEEPER = "hydra_plugins/ray_tune_sweeper"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Modules and the tests that are there for them, as paths from the root."""
+
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+PARTS = {
+    "preprocessing": Part(
+        ("digits/contract/preprocessing.py",), ("tests/unit/test_preprocessing.py",)
+    ),
+    "gate": Part(
+        tuple(f"digits/promotion/{name}.py" for name in ("gate", "criteria", "paired")),
+        ("tests/unit/test_gate.py", "tests/unit/test_paired.py"),
+    ),
+    "sweeper": Part(
+        tuple(f"{SWEEPER}/_{n}.py" for n in ("plan", "schedule", "space", "journal", "manifest")),
+        tuple(
+            f"tests/unit/test_sweeper_{name}.py"
+            for name in ("plan", "schedule", "space", "journal", "manifest")
+        ),
+    ),
+    "check": Part(
+        tuple(
+            f"digits/config/{name}.py"
+            for name in ("check", "values", "usage", "rules", "signatures")
+        ),
+        (
+            "tests/unit/test_check.py",
+            *(
+                f"tests/unit/test_check_{name}.py"
+                for name in ("values", "arguments", "keys", "references", "targets", "trials")
+            ),
+            "tests/unit/test_check_libraries.py",
+        ),
+    ),
+    "traffic": Part(
+        (
+            *(f"digits/contract/traffic{name}.py" for name in ("", "_tables", "_reading")),
+            "serving/recorder.py",
+        ),
+        ("tests/integration/test_traffic.py", "tests/integration/test_recorder.py"),
+    ),
+}
+
+
+class Workspace:
+    """A copy of the checkout, in which mutmut works on one part."""
+
+    def __init__(self, name: str, part: Part) -> None:
+        self.name, self.part = name, part
+        self.folder = FOLDER / name
+        # The same examples of hypothesis in every run: its own profile for CI draws from the test.
+        self.environment = {**os.environ, "CI": "1", "OMP_NUM_THREADS": "1"}
+
+    def prepare(self) -> None:
+        """Copy what git knows or would take up, and say to mutmut what to do."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        for name in subprocess.check_output(listed, cwd=ROOT, text=True).split("\0"):
+            if name and (ROOT / name).is_file():
+                copy = self.folder / name
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, copy)
+        options = {
+            "source_paths": ["digits", "hydra_plugins", "serving", "pipelines"],
+            "only_mutate": self.part.modules,
+            "also_copy": ["conf", "run.py", "scripts"],
+            "pytest_add_cli_args_test_selection": self.part.tests,
+            "use_git_change_detection": False,
+        }
+        with (self.folder / "pyproject.toml").open("a", encoding="utf-8") as stream:
+            stream.write("\n[tool.mutmut]\n")
+            stream.writelines(f"{key} = {json.dumps(value)}\n" for key, value in options.items())
+
+    def mutmut(self, *arguments: str) -> str:
+        """Run mutmut and return what it says; a failure ends this program with it."""
+        done = subprocess.run(
+            [MUTMUT, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            sys.exit(f"mutmut {arguments[0]} ended with {done.returncode}:\n{done.stdout[-4000:]}")
+        return done.stdout
+
+    def run(self) -> None:
+        """Try the mutants, one at a time: others need the processor, too."""
+        self.mutmut("run", "--max-children", "1")
+
+    def statuses(self) -> dict[str, str]:
+        """Return mutant -> what became of it."""
+        lines = self.mutmut("results", "--all", "true").splitlines()
+        pairs = (line.strip().partition(": ") for line in lines)
+        return {name: status for name, mark, status in pairs if mark and "__mutmut_" in name}
+
+    def write_survivors(self) -> Path:
+        """Write the differences that no test noticed into one file."""
+        file = FOLDER / f"{self.name}.diff"
+        missed = [name for name, status in self.statuses().items() if status in MISSED]
+        file.write_text("\n".join(self.mutmut("show", name) for name in missed), encoding="utf-8")
+        return file
+
+
+def counts(statuses: dict[str, str], modules: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return module -> its ``mutants`` that were tried, ``killed`` and ``survived``."""
+    counted = {}
+    for module in modules:
+        prefix = module.removesuffix(".py").replace("/", ".") + "."
+        seen = collections.Counter(s for name, s in statuses.items() if name.startswith(prefix))
+        killed = sum(seen[status] for status in KILLED)
+        survived = sum(seen[status] for status in MISSED)
+        counted[module] = {"mutants": killed + survived, "killed": killed, "survived": survived}
+    return counted
+
+
+def measure(name: str, results: Results) -> None:
+    """Mutate one part, keep a row for each of its modules and show them."""
+    began = time.monotonic()
+    workspace = Workspace(name, PARTS[name])
+    workspace.prepare()
+    workspace.run()
+    rows = []
+    for module, row in counts(workspace.statuses(), workspace.part.modules).items():
+        results.forget(module)
+        counted = functools.partial(_counted, row)
+        results.measure(module, 0, counted, command=f"scripts/mutate {name}")
+        score = f"{row['killed'] / row['mutants']:.1%}" if row["mutants"] else "none"
+        rows.append((module, *(str(value) for value in row.values()), score))
+    file = workspace.write_survivors()
+    show(
+        f"{name}: {time.monotonic() - began:.0f} s",
+        ("module", "mutants", "killed", "survived", "score"),
+        rows,
+    )
+    print(f"What no test noticed: {file.relative_to(ROOT)}")
+
+
+def _counted(row: dict[str, int], _seed: int) -> dict[str, int]:
+    return row
+
+
+def main() -> None:
+    """Mutate the parts named, or all."""
+    parser = argparse.ArgumentParser(prog="scripts/mutate", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; or all")
+    options = parser.parse_args()
+    unknown = sorted(set(options.parts) - set(PARTS))
+    if unknown:
+        parser.error(f"there is no part {', '.join(unknown)}; there are: {', '.join(PARTS)}")
+    results = Results("mutation", ("mutants", "killed", "survived"), fresh=False)
+    for name in options.parts or PARTS:
+        measure(name, results)
+
+
+if __name__ == "__main__":
+    main()

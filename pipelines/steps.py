@@ -170,7 +170,7 @@ def report(command: Command, state: str, error: str | None, report: Artifact) ->
         output.seek(0)
         tree = output.read().strip()
     if code:
-        lines += ["No model is on record.", ""]
+        lines += [f"No model is on record: task=lineage ended with exit code {code}.", ""]
     else:
         lines += ["What is on record of the newest model:", "", "```", tree, "```", ""]
     text = "\n".join(lines)

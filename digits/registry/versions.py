@@ -71,11 +71,24 @@ def register(client: MlflowClient, *, name: str, run_id: str, manifest: Manifest
         ]
         created = found[0] if found else _create(client, name, run_id, tags)
         version = Version(name, int(created.version))
-        if version.number > _challenger(client, name):
-            client.set_registered_model_alias(name, CHALLENGER, str(version.number))
     except MlflowException as error:
         raise RegistryError(f"registry.name: cannot register {name}: {error.message}") from error
+    challenge(client, version)
     return version
+
+
+def challenge(client: MlflowClient, version: Version) -> None:
+    """Call a version the challenger, unless a newer one is.
+
+    Raises:
+        RegistryError: the registry refuses.
+    """
+    try:
+        if version.number > _challenger(client, version.name):
+            client.set_registered_model_alias(version.name, CHALLENGER, str(version.number))
+    except MlflowException as error:
+        message = f"registry.name: {version} cannot become {CHALLENGER}: {error.message}"
+        raise RegistryError(message) from error
 
 
 def _create(client: MlflowClient, name: str, run_id: str, tags: dict[str, str]) -> ModelVersion:

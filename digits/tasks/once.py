@@ -14,7 +14,7 @@ from pathlib import Path
 
 from digits.contract.files import appearing, write_atomically
 from digits.registry.find import find_model
-from digits.registry.versions import BUNDLE, Version
+from digits.registry.versions import BUNDLE, Version, challenge
 from digits.tasks.sweeps.results import REPORTED
 from digits.tracking.faults import explained
 from digits.tracking.record import Record
@@ -45,7 +45,11 @@ class Earlier:
         return next(self.metrics[name] for name in REPORTED if name in self.metrics)
 
     def give(self, record: Record, tracking: Tracking, cache: Path) -> None:
-        """Leave in this run's folder what the training left in its own."""
+        """Leave in this run's folder what the training left in its own.
+
+        A training that was killed right after it had registered its version made no challenger.
+        """
+        challenge(tracking.client(), self.version)
         model = find_model(
             tracking.client(), str(self.version.number), name=self.version.name, cache=cache
         )

@@ -10,7 +10,7 @@ import pytest
 from digits.errors import RegistryError, RejectedError
 from digits.promotion import champion
 from digits.promotion.promoted import assert_promoted
-from digits.registry.versions import DECISION, Version, register, tag
+from digits.registry.versions import CHALLENGER, DECISION, Version, register, tag
 from digits.tasks.once import VERSION_FILE, earlier
 from digits.tracking.store import Tracking
 
@@ -38,6 +38,19 @@ def test_the_version_of_the_same_training_is_given_with_its_files(
     assert (again.folder / "bundle" / "manifest.json").is_file()
     told = json.loads((again.folder / VERSION_FILE).read_text())
     assert told == {"name": "digits", "number": 1, "run_id": found.run_id}
+
+
+def test_one_that_was_killed_before_it_made_a_challenger_is_made_one(
+    registered, record, store, tmp_path
+) -> None:
+    client = Tracking(uri=store).client()
+    client.delete_registered_model_alias("digits", CHALLENGER)
+    found = earlier(record, Tracking(uri=store), "digits")
+    assert found is not None
+    again = replace(record, folder=tmp_path / "again")
+    again.folder.mkdir()
+    found.give(again, Tracking(uri=store), tmp_path / "cache")
+    assert int(client.get_model_version_by_alias("digits", CHALLENGER).version) == 1
 
 
 @pytest.mark.parametrize("name", ["digits", "others"])

@@ -43,7 +43,7 @@ PARTS = {
     ),
     "gate": Part(
         tuple(f"digits/promotion/{name}.py" for name in ("gate", "criteria", "paired")),
-        ("tests/unit/test_gate.py", "tests/unit/test_paired.py"),
+        tuple(f"tests/unit/test_{name}.py" for name in ("gate", "criteria", "paired")),
     ),
     "sweeper": Part(
         tuple(f"{SWEEPER}/_{n}.py" for n in ("plan", "schedule", "space", "journal", "manifest")),
@@ -87,7 +87,6 @@ class Workspace:
 
     def prepare(self) -> None:
         """Copy what git knows or would take up, and say to mutmut what to do."""
-        shutil.rmtree(self.folder, ignore_errors=True)
         listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         for name in subprocess.check_output(listed, cwd=ROOT, text=True).split("\0"):
             if name and (ROOT / name).is_file():
@@ -120,9 +119,9 @@ class Workspace:
             sys.exit(f"mutmut {arguments[0]} ended with {done.returncode}:\n{done.stdout[-4000:]}")
         return done.stdout
 
-    def run(self) -> None:
-        """Try the mutants, one at a time: others need the processor, too."""
-        self.mutmut("run", "--max-children", "1")
+    def run(self, *names: str) -> None:
+        """Try these mutants or all, one at a time: others need the processor, too."""
+        self.mutmut("run", "--max-children", "1", *names)
 
     def statuses(self) -> dict[str, str]:
         """Return mutant -> what became of it."""
@@ -130,11 +129,15 @@ class Workspace:
         pairs = (line.strip().partition(": ") for line in lines)
         return {name: status for name, mark, status in pairs if mark and "__mutmut_" in name}
 
+    def missed(self) -> list[str]:
+        """Return the mutants that no test noticed."""
+        return [name for name, status in self.statuses().items() if status in MISSED]
+
     def write_survivors(self) -> Path:
         """Write the differences that no test noticed into one file."""
         file = FOLDER / f"{self.name}.diff"
-        missed = [name for name, status in self.statuses().items() if status in MISSED]
-        file.write_text("\n".join(self.mutmut("show", name) for name in missed), encoding="utf-8")
+        shown = "\n".join(self.mutmut("show", name) for name in self.missed())
+        file.write_text(shown, encoding="utf-8")
         return file
 
 
@@ -150,12 +153,16 @@ def counts(statuses: dict[str, str], modules: Sequence[str]) -> dict[str, dict[s
     return counted
 
 
-def measure(name: str, results: Results) -> None:
+def measure(name: str, results: Results, *, again: bool) -> None:
     """Mutate one part, keep a row for each of its modules and show them."""
     began = time.monotonic()
     workspace = Workspace(name, PARTS[name])
+    if not again:
+        shutil.rmtree(workspace.folder, ignore_errors=True)
+    names = workspace.missed() if again else []
     workspace.prepare()
-    workspace.run()
+    if names or not again:
+        workspace.run(*names)
     rows = []
     for module, row in counts(workspace.statuses(), workspace.part.modules).items():
         results.forget(module)
@@ -180,13 +187,18 @@ def main() -> None:
     """Mutate the parts named, or all."""
     parser = argparse.ArgumentParser(prog="scripts/mutate", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; or all")
+    parser.add_argument(
+        "--survivors",
+        action="store_true",
+        help="only those that survived before: after tests were added, the modules unchanged",
+    )
     options = parser.parse_args()
     unknown = sorted(set(options.parts) - set(PARTS))
     if unknown:
         parser.error(f"there is no part {', '.join(unknown)}; there are: {', '.join(PARTS)}")
     results = Results("mutation", ("mutants", "killed", "survived"), fresh=False)
     for name in options.parts or PARTS:
-        measure(name, results)
+        measure(name, results, again=options.survivors)
 
 
 if __name__ == "__main__":

@@ -182,10 +182,57 @@ def test_limit_that_is_null_is_not_applied():
     assert verdict(measured(right, sanity=None), measured(right), **limits).passed
 
 
+def test_explanations_may_resemble_noise_a_little_more_and_not_much_more():
+    right = np.ones(100, bool)
+    old = measured(right, sanity=0.25)
+    limits = {"max_explanation_similarity_rise": 0.25}
+    assert verdict(measured(right, sanity=0.5), old, **limits).passed  # the margin itself
+    found = of(EXPLANATION, verdict(measured(right, sanity=0.625), old, **limits))
+    assert found.why == "0.38 above the champion's, 0.25 is allowed"
+    found = of(EXPLANATION, verdict(measured(right, sanity=None), old, **limits))
+    assert found.why == "its maps are constant, or its bundle cannot rebuild its network"
+
+
 def test_version_that_was_rolled_back_stays_out_unless_allowed():
     model = measured(np.ones(100, bool))
-    assert failed(gate().judge(model, model, rolled_back=True)) == [HISTORY]
-    assert gate(allow_rolled_back=True).judge(model, model, rolled_back=True).passed
+    found = gate().judge(model, model, rolled_back=True)
+    told = "it was champion and was rolled back"
+    assert failed(found) == [HISTORY]
+    assert found.reasons == [f"{HISTORY}: {told}; let it pass with gate.allow_rolled_back=true"]
+    found = gate(allow_rolled_back=True).judge(model, model, rolled_back=True)
+    assert found.passed
+    assert of(HISTORY, found).why == told
+
+
+def test_criteria_carry_both_models_their_units_and_what_they_were_held_against():
+    ours, theirs = pair_of(1000, gained=4, lost=2)
+    new = measured(ours, seconds=0.002, onnx_bytes=120_000, sanity=0.22)
+    old = measured(theirs, seconds=0.0018, onnx_bytes=110_000, sanity=0.21)
+    limits = {
+        "min_accuracy": 0.5,
+        "max_latency_ms": 9.0,
+        "max_size_mb": 7.0,
+        "max_explanation_similarity": 0.9,
+    }
+    found = verdict(new, old, **limits)
+    told = {
+        each.name: (each.unit, each.value, each.champion, each.limit, each.margin)
+        for each in found.criteria
+    }
+    assert told[ACCURACY] == ("share", 0.998, 0.996, 0.5, 0.01)
+    assert told[LATENCY] == ("ms", 2.0, 1.8, 9.0, 1.5)
+    assert told[SIZE] == ("MB", 0.12, 0.11, 7.0, 2.0)
+    assert told[EXPLANATION] == ("", 0.22, 0.21, 0.9, 0.1)
+    assert {each.name: each.difference for each in found.criteria if each.difference} == (
+        found.differences
+    )
+    assert all(each.low_is_good for each in found.criteria if each.name in (LATENCY, SIZE))
+
+
+def test_draws_depend_on_the_seed_and_on_nothing_else():
+    ours, theirs = (measured(each) for each in pair_of(300, gained=9, lost=4))
+    assert gate().judge(ours, theirs) == gate().judge(ours, theirs, seed=0)
+    assert gate().judge(ours, theirs) != gate().judge(ours, theirs, seed=1)
 
 
 def test_every_criterion_says_why():

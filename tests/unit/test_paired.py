@@ -38,6 +38,31 @@ def test_interval_has_the_width_of_the_images_that_differ():
     assert found.low == pytest.approx(-expected, rel=0.15)
 
 
+def test_less_confidence_is_a_narrower_interval():
+    ours, theirs = (measured(each) for each in pair_of(2000, wrong_both=500, gained=20, lost=20))
+    found = differences(ours, theirs, confidence=0.5)[ACCURACY]
+    expected = 0.674 * np.sqrt(40) / 2000  # the quartiles of a normal distribution
+    assert found.high == pytest.approx(expected, rel=0.15)
+    assert found.low == pytest.approx(-expected, rel=0.15)
+
+
+def test_as_many_resamples_as_asked_for_each_of_as_many_images():
+    seen = []
+
+    def figures(weights):
+        seen.append(weights)
+        return {"none": np.zeros(len(weights))}
+
+    bootstrap(figures, figures, 30, resamples=250, confidence=0.95, seed=0)
+    whole, *drawn = seen[::2]
+    assert np.array_equal(whole, np.ones((1, 30)))
+    assert {each.dtype for each in seen} == {np.dtype(np.float32)}
+    weights = np.concatenate(drawn)
+    assert weights.shape == (250, 30)
+    assert (weights.sum(axis=1) == 30).all()
+    assert weights.mean(axis=0) == pytest.approx(np.ones(30), abs=0.3)  # every image is drawn
+
+
 def test_interval_covers_the_true_difference_about_as_often_as_it_says():
     random = np.random.default_rng(5)
     covered = 0

@@ -172,5 +172,6 @@ def test_journal_is_readable_by_line(tmp_path):
     trial = Journal(tmp_path, 0)
     trial.append(**step(1))
     trial.append(status=journal.FINISHED)
+    assert not trial.file.stat().st_mode & 0o133  # nobody else writes it, nobody runs it
     lines = trial.file.read_text().splitlines()
     assert [json.loads(line) for line in lines] == [step(1), {"status": journal.FINISHED}]

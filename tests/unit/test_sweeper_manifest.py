@@ -50,6 +50,13 @@ def test_change_is_refused_and_named(tmp_path, changed, line):
     assert begin(tmp_path, known()), "the refused attempt has changed nothing"
 
 
+def test_sweep_begins_in_the_folder_that_its_driver_keeps(tmp_path):
+    with manifest.driven(tmp_path):
+        assert begin(tmp_path, known()) is False
+    with manifest.driven(tmp_path):
+        assert begin(tmp_path, known()) is True
+
+
 def test_every_change_is_named_and_nothing_else(tmp_path):
     begin(tmp_path, known({"a": 1, "b": 2, "c": 3}))
     with pytest.raises(ResumeError) as refused:
@@ -60,12 +67,13 @@ def test_every_change_is_named_and_nothing_else(tmp_path):
 
 def test_cells_are_told_apart_by_their_groups(tmp_path):
     def two(width):
-        groups = [({"model": "a"}, {"x": UNIT}), ({"model": "b"}, {"x": Choice(("1", "2"))})]
+        space = {"x": Choice(("1", "2"))}
+        groups = [({"model": "a"}, {"x": UNIT}), ({"model": "b", "data": "c"}, space)]
         configs = [OmegaConf.create({"model": {"width": each}}) for each in (1, width)]
         return identity({}, groups, configs, free_keys=())
 
     begin(tmp_path, two(2))
-    with pytest.raises(ResumeError, match=r"model=b: model\.width: 2 -> 3") as refused:
+    with pytest.raises(ResumeError, match=r"model=b,data=c: model\.width: 2 -> 3") as refused:
         begin(tmp_path, two(3))
     assert "model=a" not in str(refused.value)
 
@@ -117,7 +125,7 @@ def test_sweep_of_another_user_is_refused(tmp_path):
     begin(tmp_path, known())
     file = tmp_path / manifest.PLACE / manifest.FILE
     os.chown(file, 12345, -1)
-    with pytest.raises(ResumeError, match=r"another user \(uid 12345\)"):
+    with pytest.raises(ResumeError, match=rf"{tmp_path} belongs to another user \(uid 12345\)"):
         begin(tmp_path, known())
 
 

@@ -45,6 +45,13 @@ def test_shuffled_list_has_all_its_values_in_another_order_that_the_seed_decides
     assert sorted(orders[0]) == sorted(values) and orders[0] != list(values)
 
 
+def test_shuffled_lists_have_orders_of_their_own():
+    values = tuple(map(str, range(20)))
+    shuffled = Choice(values, listed=True, shuffled=True)
+    trials = planned({"x": shuffled, "y": shuffled})
+    assert [each.params["x"] for each in trials[::20]] != [each.params["y"] for each in trials[:20]]
+
+
 def test_lists_beside_an_interval_take_turns():
     trials = planned({"x": TWO, "y": UNIT}, count=5)
     assert [each.params["x"] for each in trials] == ["1", "2", "1", "2", "1"]
@@ -139,6 +146,11 @@ def test_interval_without_a_number_of_trials_is_refused():
 def test_more_combinations_than_trials_are_refused(space, grid_points, size):
     with pytest.raises(SpaceError, match=rf"{size} combinations.*num_samples=5"):
         planned(space, count=5, grid_points=grid_points)
+
+
+def test_as_many_combinations_as_trials_are_each_tried_once():
+    trials = planned({"x": TWO, "y": UNIT}, count=2)
+    assert [each.params["x"] for each in trials] == ["1", "2"]
 
 
 def test_more_groups_than_trials_are_refused():

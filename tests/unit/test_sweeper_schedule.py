@@ -25,7 +25,7 @@ ASHA = "ray.tune.schedulers.ASHAScheduler"
 TPE = "ray.tune.search.optuna.OptunaSearch"
 
 
-def build(node, *, cells=None, metrics=("acc",), modes=("max",), max_t=6, fixed_keys=()):
+def build(node, *, cells=None, metrics=("acc",), modes=("max",), max_t=6, fixed_keys=(), seed=0):
     return schedule.build(
         node,
         cells=cells or [Cell({}, SPACE)],
@@ -33,7 +33,7 @@ def build(node, *, cells=None, metrics=("acc",), modes=("max",), max_t=6, fixed_
         modes=modes,
         max_t=max_t,
         fixed_keys=fixed_keys,
-        seed=0,
+        seed=seed,
     )
 
 
@@ -64,12 +64,30 @@ def test_trial_that_reaches_its_last_step_is_not_stopped_early():
     assert asha._max_t == 7
 
 
+def test_of_several_metrics_the_first_one_schedules():
+    node = {"_target_": ASHA, "grace_period": 2}
+    asha = build(node, metrics=("acc", "loss"), modes=("max", "min")).scheduler
+    assert (asha.metric, asha._mode) == ("acc", "max")
+    assert asha._brackets[0]._rungs[-1][0] == 2
+    assert build(node).scheduler.metric is None  # of a single one Tune tells the scheduler itself
+
+
+def test_population_changes_every_dimension_and_draws_by_the_seed():
+    population = build({"_target_": PBT}).scheduler
+    assert population._hyperparam_mutations["trial"]["params"].keys() == SPACE.keys()
+    drawn = []
+    for seed in (3, 3, 4):
+        build({"_target_": PBT}, seed=seed)
+        drawn.append(random.random())
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
 @pytest.mark.parametrize(
     ("node", "cause"),
     [
         ({"_target_": "os.system"}, "not one of ray.tune.schedulers"),
         ({"_target_": "ray.tune.schedulers.Nothing"}, "_target_"),
-        ({}, "not one of"),
+        ({}, "'' is not one of"),
         ({"_target_": ASHA, "patience": 3}, "patience"),
         ({"_target_": ASHA, "grace_period": 9}, "grace_period|max_t"),
         ({"_target_": ASHA, "reduction_factor": 1}, "(?i)reduction"),
@@ -116,6 +134,13 @@ def test_domains_sample_what_the_space_holds():
         assert all(dimension.low <= each <= dimension.high for each in samples)
         if dimension.integer:
             assert {dimension.low, dimension.high} <= set(samples)
+
+
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize(("log", "share"), [(False, 0.1), (True, 0.67)])
+def test_domains_are_even_in_the_interval_or_in_its_logarithm(integer, log, share):
+    sampled = domain(Interval(1, 1000, log=log, integer=integer)).sample(size=2000)
+    assert sum(each <= 100 for each in sampled) / 2000 == pytest.approx(share, abs=0.05)
 
 
 def search(cells, *, metrics=("acc",), modes=("max",), earlier=None, again=(), node=None):

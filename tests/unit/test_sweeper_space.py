@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -88,6 +89,8 @@ def test_later_override_replaces_an_earlier_one():
         ("x=int(interval(0.1,0.9))", "empty"),
         ("x=tag(log,interval(0,1))", "above 0"),
         ("x=tag(log,interval(-1,1))", "above 0"),
+        ("x=tag(log,linear,wide,interval(1,2))", "tag of an interval is log, not (linear|wide), "),
+        ("x=glob(*)", r"x=glob\(\*\) cannot be searched over"),
         ("x=range(0)", "nothing to choose from"),
         ("model=interval(0,1)", "list of its options"),
     ],
@@ -196,6 +199,12 @@ def test_quoted_text_in_a_choice_stays_one_value(override):
         assert not PARSER.parse_override(text("x", drawn)).is_sweep_override()
 
 
+def test_quoted_text_in_a_choice_is_not_read_as_a_number():
+    drawn = parsed("x=choice('1','true','null',1)").dimensions["x"].values
+    values = [PARSER.parse_override(text("x", each)).value() for each in drawn]
+    assert values == ["1", "true", "null", 1]
+
+
 def test_large_share_of_logarithmic_draws_lies_below_the_arithmetic_middle():
     interval = Interval(1e-4, 1.0, log=True)
     draws = [interval.draw(random.Random(seed)) for seed in range(400)]
@@ -206,3 +215,11 @@ def test_integers_are_drawn_evenly_bounds_included():
     interval = Interval(1, 4, integer=True)
     draws = [interval.draw(random.Random(seed)) for seed in range(800)]
     assert all(draws.count(value) == pytest.approx(200, abs=50) for value in (1, 2, 3, 4))
+
+
+def test_integers_of_a_logarithmic_interval_are_drawn_evenly_by_their_logarithms():
+    interval = Interval(2, 8, log=True, integer=True)
+    draws = [interval.draw(random.Random(seed)) for seed in range(2000)]
+    for value in range(2, 9):
+        share = math.log((value + 1) / value) / math.log(9 / 2)
+        assert draws.count(value) / 2000 == pytest.approx(share, abs=0.03)

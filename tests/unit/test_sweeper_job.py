@@ -35,3 +35,13 @@ def test_setting_values_gives_what_composing_with_them_gives(values):
         composed = loader.load_sweep_config(sweep, [*structure, *values])
         assert OmegaConf.to_container(with_values(base, values)) == OmegaConf.to_container(composed)
         assert base.hydra.overrides.task == structure, "the copy has changed its original"
+
+
+def test_what_workers_need_is_typed_as_any_other_value():
+    resolvers.register()
+    with initialize_config_dir(CONF, version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        typed = ["tuner=asha", "ray.runtime_env={env_vars:{MLFLOW_TRACKING_URI:http://a:5000}}"]
+        sweep = loader.load_configuration("config", typed, RunMode.MULTIRUN)
+        told = OmegaConf.to_container(sweep.hydra.sweeper, resolve=True)["runtime_env"]
+        assert told == {"env_vars": {"MLFLOW_TRACKING_URI": "http://a:5000"}}

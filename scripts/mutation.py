@@ -11,6 +11,7 @@ import collections
 import functools
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -97,6 +98,7 @@ class Workspace:
             "source_paths": ["digits", "hydra_plugins", "serving", "pipelines"],
             "only_mutate": self.part.modules,
             "also_copy": ["conf", "run.py", "scripts"],
+            "pytest_add_cli_args": ["-p", "scripts.cleared_caches"],
             "pytest_add_cli_args_test_selection": self.part.tests,
             "use_git_change_detection": False,
         }
@@ -104,8 +106,8 @@ class Workspace:
             stream.write("\n[tool.mutmut]\n")
             stream.writelines(f"{key} = {json.dumps(value)}\n" for key, value in options.items())
 
-    def mutmut(self, *arguments: str) -> str:
-        """Run mutmut and return what it says; a failure ends this program with it."""
+    def mutmut(self, *arguments: str, may_fail: bool = False) -> str:
+        """Run mutmut and return what it says; a failure ends this program, unless it may be."""
         done = subprocess.run(
             [MUTMUT, *arguments],
             cwd=self.folder,
@@ -115,9 +117,15 @@ class Workspace:
             text=True,
             check=False,
         )
-        if done.returncode:
+        if done.returncode and not may_fail:
             sys.exit(f"mutmut {arguments[0]} ended with {done.returncode}:\n{done.stdout[-4000:]}")
         return done.stdout
+
+    def draw(self, most: int) -> list[str]:
+        """Return so many mutants, drawn with a fixed seed."""
+        self.mutmut("run", "none", may_fail=True)  # writes all mutants, and finds none of the name
+        names = sorted(self.statuses())
+        return sorted(random.Random(0).sample(names, min(most, len(names))))
 
     def run(self, *names: str) -> None:
         """Try these mutants or all, one at a time: others need the processor, too."""
@@ -153,21 +161,31 @@ def counts(statuses: dict[str, str], modules: Sequence[str]) -> dict[str, dict[s
     return counted
 
 
-def measure(name: str, results: Results, *, again: bool) -> None:
-    """Mutate one part, keep a row for each of its modules and show them."""
+def measure(name: str, results: Results, *, most: int | None, again: bool) -> None:
+    """Mutate one part, keep a row for each of its modules and show them.
+
+    Args:
+        name: of the part.
+        results: where the rows go.
+        most: mutants that are tried; None: all of them.
+        again: try only those that survived before, and add them to what was found then.
+    """
     began = time.monotonic()
     workspace = Workspace(name, PARTS[name])
     if not again:
         shutil.rmtree(workspace.folder, ignore_errors=True)
     names = workspace.missed() if again else []
     workspace.prepare()
+    if most and not again:
+        names = workspace.draw(most)
     if names or not again:
         workspace.run(*names)
+    drawn = f" --most {most}" if most else ""
     rows = []
     for module, row in counts(workspace.statuses(), workspace.part.modules).items():
         results.forget(module)
         counted = functools.partial(_counted, row)
-        results.measure(module, 0, counted, command=f"scripts/mutate {name}")
+        results.measure(module, 0, counted, command=f"scripts/mutate {name}{drawn}")
         score = f"{row['killed'] / row['mutants']:.1%}" if row["mutants"] else "none"
         rows.append((module, *(str(value) for value in row.values()), score))
     file = workspace.write_survivors()
@@ -192,13 +210,14 @@ def main() -> None:
         action="store_true",
         help="only those that survived before: after tests were added, the modules unchanged",
     )
+    parser.add_argument("--most", type=int, help="try so many mutants of a part, drawn by a seed")
     options = parser.parse_args()
     unknown = sorted(set(options.parts) - set(PARTS))
     if unknown:
         parser.error(f"there is no part {', '.join(unknown)}; there are: {', '.join(PARTS)}")
     results = Results("mutation", ("mutants", "killed", "survived"), fresh=False)
     for name in options.parts or PARTS:
-        measure(name, results, again=options.survivors)
+        measure(name, results, most=options.most, again=options.survivors)
 
 
 if __name__ == "__main__":

@@ -105,6 +105,9 @@ def test_range_of_time_and_version_is_read(store):
     assert store.recent(1, pixels=False)[0].prediction == rows[9]._replace(pixels=None)
     (one,) = [each for each in store.served() if each.version == "digits/1"]
     assert one == Served("test", "digits/1", 10, start, start + 18)
+    assert [each.version for each in store.served()] == ["digits/1", "digits/2"]
+    store.write([prediction(time=start - 5, version="digits/8")])
+    assert [each.version for each in store.served()] == ["digits/8", "digits/1", "digits/2"]
     assert store.served("digits/1") == [one]
     assert store.served("digits/9") == []
 
@@ -121,6 +124,11 @@ def test_newest_correction_counts_and_all_are_kept(store):
     assert (second.prediction, second.label, second.origin) == (row.id, 0, "api")
     assert abs(second.time - time.time()) < 20
     assert list(store.corrections(after=first.number)) == [[second]]
+    assert list(store.corrections(chunk=1)) == [[first], [second]]
+    assert store.correct(other.id, 9, origin="page")
+    (found,) = store.corrections(of=other.id)
+    assert [(each.prediction, each.label) for each in found] == [(other.id, 9)]
+    assert list(store.corrections(of=row.id)) == [[first, second]]
 
 
 def test_correction_of_nothing_is_told_and_not_kept(store):
@@ -179,6 +187,27 @@ def test_old_predictions_go_with_their_corrections(store):
     assert steps == [100, 100, 50, 0]
     assert [each.prediction for each in stored(store)] == new
     assert [each.prediction for chunk in store.corrections() for each in chunk] == [new[0].id]
+
+
+def test_age_and_size_together_delete_no_more_than_one_step(store):
+    now = time.time()
+    rows = [prediction(time=now - 3 * DAY * (number < 25)) for number in range(100)]
+    store.write(rows)
+    assert store.prune(max_days=2, max_bytes=1, most=40) == 40
+    assert [each.prediction for each in stored(store)] == rows[40:]
+    assert store.prune(max_days=2, max_bytes=1, most=40) == 40
+    assert store.prune(max_days=2, max_bytes=1, most=40) == 20
+
+
+def test_as_many_stay_as_the_size_allows(store):
+    rows = [prediction() for _ in range(1000)]
+    store.write(rows)
+    with store._transaction() as connection:
+        count, used = store._database.held(connection)
+    assert store.prune(max_days=None, max_bytes=used) == 0
+    gone = store.prune(max_days=None, max_bytes=used // 2)
+    assert gone == count - count * (used // 2) // used
+    assert [each.prediction for each in stored(store)] == rows[gone:]
 
 
 def test_store_is_held_to_its_size_by_the_oldest(store, traffic_url):

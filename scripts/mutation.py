@@ -27,6 +27,7 @@ MUTMUT = str(ROOT / ".venv" / "bin" / "mutmut")
 # A mutant that hangs or brings the process down is noticed as well.
 KILLED = frozenset({"killed", "timeout", "segfault", "suspicious", "caught by type check"})
 MISSED = frozenset({"survived", "no tests"})
+UNTRIED = "not checked"
 SWEEPER = "hydra_plugins/ray_tune_sweeper"
 
 
@@ -137,15 +138,11 @@ class Workspace:
         pairs = (line.strip().partition(": ") for line in lines)
         return {name: status for name, mark, status in pairs if mark and "__mutmut_" in name}
 
-    def missed(self) -> list[str]:
-        """Return the mutants that no test noticed."""
-        return [name for name, status in self.statuses().items() if status in MISSED]
-
-    def write_survivors(self) -> Path:
+    def write_survivors(self, statuses: dict[str, str]) -> Path:
         """Write the differences that no test noticed into one file."""
         file = FOLDER / f"{self.name}.diff"
-        shown = "\n".join(self.mutmut("show", name) for name in self.missed())
-        file.write_text(shown, encoding="utf-8")
+        missed = [name for name, status in statuses.items() if status in MISSED]
+        file.write_text("\n".join(self.mutmut("show", name) for name in missed), encoding="utf-8")
         return file
 
 
@@ -172,23 +169,26 @@ def measure(name: str, results: Results, *, most: int | None, again: bool) -> No
     """
     began = time.monotonic()
     workspace = Workspace(name, PARTS[name])
+    before = workspace.statuses() if again else {}
+    names = [each for each, status in before.items() if status in MISSED]
     if not again:
         shutil.rmtree(workspace.folder, ignore_errors=True)
-    names = workspace.missed() if again else []
     workspace.prepare()
     if most and not again:
         names = workspace.draw(most)
     if names or not again:
         workspace.run(*names)
+    now = {each: status for each, status in workspace.statuses().items() if status != UNTRIED}
+    statuses = before | now  # a changed setting makes mutmut forget the others
     drawn = f" --most {most}" if most else ""
     rows = []
-    for module, row in counts(workspace.statuses(), workspace.part.modules).items():
+    for module, row in counts(statuses, workspace.part.modules).items():
         results.forget(module)
         counted = functools.partial(_counted, row)
         results.measure(module, 0, counted, command=f"scripts/mutate {name}{drawn}")
         score = f"{row['killed'] / row['mutants']:.1%}" if row["mutants"] else "none"
         rows.append((module, *(str(value) for value in row.values()), score))
-    file = workspace.write_survivors()
+    file = workspace.write_survivors(statuses)
     show(
         f"{name}: {time.monotonic() - began:.0f} s",
         ("module", "mutants", "killed", "survived", "score"),

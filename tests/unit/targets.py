@@ -92,6 +92,10 @@ class Hollow:
         odd: OnlyForTypeCheckers | None = None,
         free=None,
         shape: Shape | None = None,
+        modes: Sequence[Literal["fast", "slow"]] = (),
+        words: Sequence[Annotated[str, Field(min_length=2)]] = (),
+        few: Annotated[list[int], Field(min_length=1)] | None = None,
+        even: Annotated[float, Field(multiple_of=2.0)] = 0.0,
         loose: float = None,  # type: ignore[assignment]  # noqa: RUF013  (as third parties write)
     ) -> None:
         self.__dict__.update(locals())

@@ -62,6 +62,14 @@ def test_no_task_is_a_fault(tree: dict[str, Any]) -> None:
     assert findings(tree) == ["task: there is no task: choose one with task=..."]
 
 
+def test_what_is_missing_from_the_tree_comes_first() -> None:
+    assert findings({"typo": 1, "seed": -1}) == [
+        "task: there is no task: choose one with task=...",
+        "typo: nothing reads this key",
+        "seed: must be at least 0, not -1",
+    ]
+
+
 def test_a_key_within_nested_lists_is_one_that_leads_there() -> None:
     assert findings({"task": toy(values="${lists[1]}"), "lists": [[0], [2, "x"]]}) == [
         "lists[0]: nothing reads this key",

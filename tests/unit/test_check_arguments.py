@@ -45,6 +45,9 @@ def test_keyword_arguments_are_followed_to_the_parent() -> None:
 
 def test_keyword_arguments_that_go_nowhere_known_are_accepted() -> None:
     assert findings({"task": toy(bag=toy("Bag", whatever=1, more=[1, {"a": 2}]))}) == []
+    assert findings({"task": toy(bag=toy("Bag", whatever=float("inf")))}) == [
+        "task.bag.whatever: must be a finite number, not inf"
+    ]
 
 
 def test_positional_arguments_count_and_are_judged() -> None:
@@ -55,6 +58,9 @@ def test_positional_arguments_count_and_are_judged() -> None:
     ]
     assert findings({"task": toy(shape=toy("Shape", _args_=[1, 2, 3]))}) == [
         f"task.shape._args_: {TOY}.Shape takes at most 2 of them, not 3"
+    ]
+    assert findings({"task": toy(shape=toy("Shape", _args_=3))}) == [
+        "task.shape._args_: must be a list"
     ]
 
 

@@ -29,6 +29,27 @@ def test_an_unread_key_is_named_with_the_one_meant() -> None:
     ]
 
 
+def test_the_same_name_elsewhere_is_meant_before_a_near_one_beside_it_before_any() -> None:
+    hollow = toy(
+        "Hollow",
+        count="${a.count}",
+        ratio="${a.ratio}",
+        text="${b.counts}",
+        numbers="${b.rations}",
+        share="${b.share}",
+    )
+    tree = {
+        "task": toy(hollow=hollow),
+        "a": {"count": 1, "ratio": 0.5, "counts": 3, "ratoi": 1, "shares": 2},
+        "b": {"counts": "x", "rations": [1], "share": 0.5},
+    }
+    assert findings(tree) == [
+        "a.counts: nothing reads this key; did you mean b.counts?",
+        "a.ratoi: nothing reads this key; did you mean a.ratio?",
+        "a.shares: nothing reads this key; did you mean b.share?",
+    ]
+
+
 def test_the_frame_is_read_by_whoever_starts_the_task() -> None:
     tree = {"task": toy(), "paths": {"root": ".", "rot": "x"}, "mine": {"a": 1}}
     assert findings(tree) == [
@@ -86,6 +107,13 @@ def test_no_folder_is_made_where_none_is_named(
 def test_hydras_own_part_is_left_to_hydra() -> None:
     hydra = {"launcher": {"_target_": "hydra._internal.BasicLauncher"}, "job": {"num": "???"}}
     assert findings({"hydra": hydra, "task": toy()}) == []
+
+
+def test_only_keys_between_underscores_are_left_to_whoever_builds() -> None:
+    assert findings({"task": toy(), "_note_": 1, "_note": 1, "note_": 1}) == [
+        "_note: nothing reads this key",
+        "note_: nothing reads this key",
+    ]
 
 
 def test_a_missing_value_that_nothing_reads_is_only_unread() -> None:

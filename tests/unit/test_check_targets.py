@@ -12,6 +12,8 @@ from digits.config.allowed import SLOTS, RefusedError, Slot, admit
 from digits.config.check import check
 from digits.config.rules import Defined
 from digits.errors import ConfigError
+from digits.promotion.gate import Gate, Verdict
+from digits.promotion.paired import mcnemar
 from tests.unit.checking import TOY, TOYS, findings, toy
 
 
@@ -130,3 +132,10 @@ def test_every_slot_has_a_probe_that_exists() -> None:
     from digits.config.probe import PROBES
 
     assert {slot.probe for slot in SLOTS} - {None} <= set(PROBES)
+
+
+def test_a_rule_may_ask_for_a_class_with_a_method() -> None:
+    rule = Defined(("digits.promotion",), method="judge")
+    assert rule.accepts(Gate)
+    assert not rule.accepts(Verdict)
+    assert not rule.accepts(mcnemar)

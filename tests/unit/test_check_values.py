@@ -43,6 +43,10 @@ def messages(**arguments: Any) -> list[str]:
         {"free": {"any": [1, "x", None]}},
         {"loose": None},
         {"shape": None},
+        {"modes": ["slow", "fast"]},
+        {"words": ["ab"]},
+        {"few": [1]},
+        {"even": 4},
     ],
 )
 def test_a_value_that_suits_passes(arguments: dict[str, Any]) -> None:
@@ -86,6 +90,11 @@ def test_a_value_that_suits_passes(arguments: dict[str, Any]) -> None:
         ({"table": [1]}, "table: must be a mapping or null, not [1]"),
         ({"path": 3}, "path: must be a path or text, not 3"),
         ({"shape": 3}, "shape: must be a Shape or null, not 3"),
+        ({"modes": ["slow", "fats"]}, 'modes[1]: must be fast or slow, not "fats"'),
+        ({"words": ["a"]}, "words[0]: must be of length 2 or more, not 1"),
+        ({"words": [3]}, "words[0]: must be text, not 3"),
+        ({"few": []}, "few: must be of length 1 or more, not 0"),
+        ({"even": 3}, "even: must be a multiple of 2, not 3"),
         ({"loose": "x"}, 'loose: must be a number, not "x"'),
     ],
 )

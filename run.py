@@ -24,7 +24,14 @@ python run.py [task=...] [group=option ...] [key=value ...]
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+
+if find_spec("hydra") is None:
+    sys.exit(
+        f"{sys.executable} lacks Hydra: type scripts/run in place of python run.py, which sets up "
+        f"what is missing, or first: . .venv/bin/activate"
+    )
 
 from digits.config.help import ASKED, help_text
 from digits.contract import switches

@@ -32,6 +32,11 @@ def again(record: Record, parts: Sequence[str] = PLACES) -> list[str]:
     return [text for text in record.overrides if part(text) in parts]
 
 
+def serving(record: Record) -> list[str]:
+    """Return the overrides that lead a service to the traffic store of this task."""
+    return [f"serving.{text.lstrip('+')}" for text in again(record, ("traffic",))]
+
+
 def part(override: str) -> str:
     """Return the part of the configuration that an override is about: its first key."""
     return _key(override).split(".")[0]

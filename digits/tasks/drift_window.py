@@ -70,6 +70,8 @@ class Watch:
             folder=self.folder,
             run_id=self.run.id,
             same=commands.same(self.record, commands.FIRST_DATA),
+            traffic=commands.again(self.record, ("traffic",)),
+            serving=commands.serving(self.record),
         )
         told = json.dumps(summary.facts(), indent=2, allow_nan=False) + "\n"
         write_atomically(self.record.folder / VERDICT, told)

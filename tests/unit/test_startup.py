@@ -62,3 +62,16 @@ def test_unknown_option_lists_the_options(tmp_path: Path) -> None:
     assert "no_such_model" in message
     assert "lenet" in message
     assert "Traceback" not in message
+
+
+def test_a_python_without_the_libraries_says_what_to_type(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", str(ROOT / "run.py"), "--help"],  # -S: none that is installed
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "lacks Hydra: type scripts/run" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

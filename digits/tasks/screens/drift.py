@@ -32,6 +32,8 @@ class DriftSummary:
     folder: Path
     run_id: str
     same: Sequence[str] = ()
+    traffic: Sequence[str] = ()
+    serving: Sequence[str] = ()
 
     def rows(self) -> list[tuple[str, str]]:
         """The table, as (name, value) pairs."""
@@ -120,10 +122,12 @@ class DriftSummary:
     def next_commands(self) -> list[tuple[str, str]]:
         """(command, what it gives); each works as it stands."""
         if self.finding.status in ("steady", "unknown"):
-            return [(commands.run("task=serve", *self.same), "serve on; the panel is at /drift")]
+            serve = commands.run("task=serve", *self.same, *self.serving)
+            return [(serve, "serve on; the panel is at /drift")]
+        here = [*self.same, *self.traffic]
         return [
-            (commands.run("task=select", *self.same), "queue the images worth a label"),
-            (commands.run("task=drift", *self.same), "again, with the labels of /label"),
+            (commands.run("task=select", *here), "queue the images worth a label"),
+            (commands.run("task=drift", *here), "again, with the labels of /label"),
         ]
 
 

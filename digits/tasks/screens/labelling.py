@@ -65,6 +65,6 @@ def status(record: Record) -> tuple[str, str]:
 
 def label_page(record: Record) -> tuple[str, str]:
     """Return the command that serves the page to label on."""
-    store = [f"serving.{text.lstrip('+')}" for text in commands.again(record, ("traffic",))]
-    served = commands.run("task=serve", *commands.again(record, SERVES), *store)
+    places = [*commands.again(record, SERVES), *commands.serving(record)]
+    served = commands.run("task=serve", *places)
     return served, "then label at /label"

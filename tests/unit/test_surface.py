@@ -52,8 +52,8 @@ OPTIONS = {
     "tuner": "asha grid hyperband median none pbt random tpe tpe_asha",
 }
 SCRIPTS = (
-    "bench bootstrap ci compose docs down emulator engine image lint lock run schemas services "
-    "test up"
+    "bench bootstrap ci compose docs down emulator engine image lint lock mutate run schemas "
+    "services test up"
 )
 EXIT_CODES = {
     "DigitsError": 1,

@@ -23,9 +23,13 @@ def wanted(names: list[str], project: Path) -> list[str]:
 
 
 def remove_tests(python: str) -> None:
-    """Remove the libraries' own tests: nobody runs them there, and they are a tenth of it all."""
+    """Remove the libraries' own tests: nobody runs them there, and they are a tenth of it all.
+
+    A package called tests may also be what a library offers: Evidently's holds no test of its own.
+    """
     for folder in list(Path(python).parents[1].glob("lib/python3.*/site-packages/**/tests")):
-        shutil.rmtree(folder, ignore_errors=True)
+        if any(folder.glob("test_*.py")) or (folder / "conftest.py").is_file():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ QUICK = [
     "pipeline=docker",
     "data.validation_fraction=0.2",
     'overrides.train=["model=linear","trainer.max_epochs=1","keep_data=false"]',
-    'overrides.evaluate=["classification_report=false","runtime=onnx"]',
+    'overrides.evaluate=["runtime=onnx"]',
 ]
 
 

@@ -71,11 +71,32 @@ def test_what_is_not_in_the_lock_is_refused(package, told):
     assert told in fault
 
 
-def test_extras_are_taken_from_the_project_and_names_as_they_are():
+@pytest.fixture
+def install():
+    """What a Dockerfile runs to fill an environment."""
     spec = importlib.util.spec_from_file_location("install", ROOT / "docker" / "install.py")
     assert spec is not None and spec.loader is not None
     install = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(install)
+    return install
+
+
+def test_tests_are_removed_and_what_is_only_called_so_is_not(install, tmp_path):
+    packages = tmp_path / "lib" / "python3.11" / "site-packages"
+    for file in (
+        "numbers/tests/test_sums.py",
+        "numbers/deep/tests/conftest.py",
+        "drift/tests/ks.py",
+    ):
+        (packages / file).parent.mkdir(parents=True)
+        (packages / file).touch()
+    install.remove_tests(str(tmp_path / "bin" / "python"))
+    assert [str(each.relative_to(packages)) for each in packages.rglob("*.py")] == [
+        "drift/tests/ks.py"
+    ]
+
+
+def test_extras_are_taken_from_the_project_and_names_as_they_are(install):
     wanted = install.wanted(["serve", "awslambdaric"], ROOT / "pyproject.toml")
     assert wanted[-1] == "awslambdaric"
     assert any(each.startswith("fastapi") for each in wanted)

@@ -5,6 +5,7 @@ Whoever changes one of these on purpose changes it here too, and writes it into 
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,11 @@ def test_every_route_is_listed():
     paths = service.openapi()["paths"]
     found = {path: " ".join(sorted(methods)) for path, methods in paths.items()}
     assert found == ROUTES
+
+
+def test_all_extras_are_all_there_are():
+    # scripts/bootstrap takes an environment with `all` for one that has each of them.
+    described = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = described["optional-dependencies"]
+    (everything,) = extras.pop("all")
+    assert sorted(everything.removeprefix("digits[").removesuffix("]").split(",")) == sorted(extras)

@@ -212,11 +212,17 @@ def main() -> None:
     )
     parser.add_argument("--most", type=int, help="try so many mutants of a part, drawn by a seed")
     options = parser.parse_args()
+    if options.most is not None and options.most < 1:
+        parser.error(f"--most {options.most}: try 1 or more")
     unknown = sorted(set(options.parts) - set(PARTS))
     if unknown:
         parser.error(f"there is no part {', '.join(unknown)}; there are: {', '.join(PARTS)}")
+    wanted = options.parts or list(PARTS)
+    new = [name for name in wanted if not (FOLDER / name / "mutants").is_dir()]
+    if options.survivors and new:
+        parser.error(f"--survivors: nothing was tried of {', '.join(new)} yet: first without it")
     results = Results("mutation", ("mutants", "killed", "survived"), fresh=False)
-    for name in options.parts or PARTS:
+    for name in wanted:
         measure(name, results, most=options.most, again=options.survivors)
 
 

@@ -23,6 +23,7 @@ WANTED = {
     "tolerate": "at least 0",
     "stall_s": "above 0",
     "time_budget_s": "above 0",
+    "runtime_env": "null or a mapping, such as {env_vars:{NAME:value}}",
 }
 
 
@@ -55,6 +56,8 @@ def read(given: Mapping[str, Any]) -> Settings:
         _refuse(key, values[key], values[key] is None or values[key] > 0)
     cpu, gpu = (dict(values["resources"])[name] for name in ("cpu", "gpu"))
     _refuse("resources", values["resources"], min(cpu, gpu) >= 0 and cpu + gpu > 0)
+    runtime_env = values["runtime_env"]
+    _refuse("runtime_env", runtime_env, runtime_env is None or isinstance(runtime_env, dict))
     reports = values["reports"]
     if reports is not None:
         for name in metrics:

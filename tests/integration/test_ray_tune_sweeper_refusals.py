@@ -46,6 +46,7 @@ BAD = {
     "mode": ([INTERVAL, "hydra.sweeper.mode=best"], "hydra.sweeper.mode"),
     "policy": ([INTERVAL, "hydra.sweeper.on_failure=ignore"], "hydra.sweeper.on_failure"),
     "endless retries": ([INTERVAL, "hydra.sweeper.retries=-1"], "hydra.sweeper.retries"),
+    "workers' needs": ([INTERVAL, "hydra.sweeper.runtime_env=5"], "hydra.sweeper.runtime_env"),
     "misspelt setting": ([INTERVAL, "hydra.sweeper.num_sample=3"], "num_sample"),
     "scheduler elsewhere": ([INTERVAL, scheduler("os.system")], "os.system"),
     "scheduler's argument": ([INTERVAL, scheduler(ASHA + ",patience:3")], "patience"),

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 # Lightning's notes on which accelerators exist, and its advertisement, on every start.
 logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+# Its note on the rank and the visible GPUs, of a single process too.
+logging.getLogger("pytorch_lightning.accelerators.cuda").setLevel(logging.WARNING)
 
 LIBRARY_NOISE = (
     # Advice for large data on many cores; the loaders here are sized on purpose.

@@ -109,15 +109,15 @@ def _drawn(
     name = repr((seed, sorted(cell.groups.items())))
     seen: set[tuple[Draw, ...]] = set()
     turn = itertools.cycle(grid)
-    place, attempt, repeated = next(turn), 0, 0
-    while len(seen) < count and repeated < REPEATS * len(grid):
+    place, repeated = next(turn), 0
+    for attempt in itertools.count():
+        if len(seen) == count or repeated == REPEATS:
+            return
         generator = random.Random(f"{name}/{attempt}")
         values = {key: each.draw(generator) for key, each in drawn.items()}
-        attempt += 1
         known = (*place.values(), *values.values())
         if known in seen:
             repeated += 1
-            place = next(turn) if repeated % REPEATS == 0 else place
             continue
         seen.add(known)
         yield {**cell.groups, **place, **values}

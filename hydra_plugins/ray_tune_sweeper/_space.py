@@ -65,7 +65,7 @@ class Interval:
         if self.integer:
             count = int(self.high) - int(self.low) + 1
             if not self.log:
-                return int(self.low) + min(int(share * count), count - 1)
+                return int(self.low) + int(share * count)
             return self.clip(math.floor(self.low * ((self.high + 1) / self.low) ** share))
         if self.log:
             return self.clip(self.low * (self.high / self.low) ** share)
@@ -148,7 +148,7 @@ def written(key: str, value: Any) -> str:
 
 def text(key: str, value: Draw) -> str:
     """Return the override that sets ``key`` to a drawn value."""
-    return f"{key}={value if isinstance(value, str) else repr(value)}"
+    return f"{key}={value}"
 
 
 def _dimension(override: Override) -> Dimension:

@@ -118,6 +118,13 @@ def test_seed_decides_the_draws_and_cells_draw_differently():
     assert len(set(draws)) == 4
 
 
+def test_seed_draws_the_same_trials_in_every_release():
+    space = {"x": TWO, "y": UNIT, "z": Interval(1, 9, integer=True)}
+    trials = [tuple(each.params.values()) for each in planned(space, count=4, seed=7)]
+    # A sweep that is resumed after an upgrade goes on with the trials that it had planned.
+    assert trials == [("1", 0.54901, 8), ("2", 0.65375, 8), ("1", 0.012421, 7), ("2", 0.87911, 6)]
+
+
 def test_grid_goes_through_choices_and_points_of_intervals():
     space = {"x": THREE, "y": UNIT, "z": Interval(0.01, 1.0, log=True)}
     trials = planned(space, grid_points=3)

@@ -16,6 +16,9 @@ from digits.training.export import Parity
 from digits.training.fit import Fitted
 
 
+TOO_LONG = 0.3  # share of a training that may wait for data without a word
+
+
 @dataclass(frozen=True)
 class Summary:
     """What the table shows; ``same`` are the overrides that name its data and store."""
@@ -47,7 +50,7 @@ class Summary:
                 "training",
                 f"{len(fitted.epochs)} epochs in {fitted.seconds:.1f} s, "
                 f"{fitted.images / fitted.seconds:,.0f} images/s, "
-                f"{fitted.waiting:.1%} of it waiting for data",
+                f"{fitted.waiting:.1%} of it waiting for data{_faster(fitted.waiting)}",
             ),
             ("parameters", f"{self.parameters:,}"),
             (
@@ -80,3 +83,10 @@ class Summary:
         if uri.startswith(("http://", "https://")) or without_password(uri) != uri:
             return []  # a server has its own page, and a password is not shown
         return [(commands.tool("mlflow", "ui", "--backend-store-uri", uri), gives)]
+
+
+def _faster(waiting: float) -> str:
+    """Say what helps a training that its data kept waiting: a GPU is easily that fast."""
+    if waiting < TOO_LONG:
+        return ""
+    return ": more loader.num_workers, or an augmentation=*_batched"

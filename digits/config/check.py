@@ -71,7 +71,7 @@ def _find(
     config: DictConfig, slots: Sequence[Slot] | None, frame: Collection[str]
 ) -> Iterator[Finding]:
     reader = _read(config, frame)
-    if config.get("task", "") is None or "task" not in reader.used:
+    if config.get("task") is None or "task" not in reader.used:
         yield Finding("task", "there is no task: choose one with task=...")
     yield from frame_faults(reader, frame)
     yield from reader.findings

@@ -93,6 +93,7 @@ class Hollow:
         free=None,
         shape: Shape | None = None,
         modes: Sequence[Literal["fast", "slow"]] = (),
+        colours: Sequence[Colour] = (),
         words: Sequence[Annotated[str, Field(min_length=2)]] = (),
         few: Annotated[list[int], Field(min_length=1)] | None = None,
         even: Annotated[float, Field(multiple_of=2.0)] = 0.0,

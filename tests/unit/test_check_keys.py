@@ -35,13 +35,13 @@ def test_the_same_name_elsewhere_is_meant_before_a_near_one_beside_it_before_any
         count="${a.count}",
         ratio="${a.ratio}",
         text="${b.counts}",
-        numbers="${b.rations}",
+        numbers="${b.ratios}",
         share="${b.share}",
     )
     tree = {
         "task": toy(hollow=hollow),
         "a": {"count": 1, "ratio": 0.5, "counts": 3, "ratoi": 1, "shares": 2},
-        "b": {"counts": "x", "rations": [1], "share": 0.5},
+        "b": {"counts": "x", "ratios": [1], "share": 0.5},
     }
     assert findings(tree) == [
         "a.counts: nothing reads this key; did you mean b.counts?",

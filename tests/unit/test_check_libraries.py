@@ -94,6 +94,18 @@ def test_nothing_is_built_where_it_is_not_wanted() -> None:
     assert findings(real(optimizer__lr=-1), slots=REAL, probe=False) == []
 
 
+def test_hardware_that_is_missing_is_a_fault_unless_the_job_is_for_another_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from pytorch_lightning.accelerators import CUDAAccelerator, MPSAccelerator
+
+    for kind in (CUDAAccelerator, MPSAccelerator):
+        monkeypatch.setattr(kind, "is_available", lambda: False)
+    config = real(trainer__accelerator="gpu")
+    assert findings(config, slots=REAL) == ["trainer.accelerator: No supported gpu backend found!"]
+    assert findings(config, slots=REAL, elsewhere=True) == []
+
+
 def test_an_argument_that_albumentations_would_drop_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -12,6 +12,7 @@ from digits.config.allowed import SLOTS, RefusedError, Slot, admit
 from digits.config.check import check
 from digits.config.rules import Defined
 from digits.errors import ConfigError
+from digits.monitoring.signals import Signals
 from digits.promotion.gate import Gate, Verdict
 from digits.promotion.paired import mcnemar
 from tests.unit.checking import TOY, TOYS, findings, toy
@@ -128,10 +129,21 @@ def test_the_default_table_is_used_unless_another_is_given() -> None:
         check(OmegaConf.create({"task": toy()}))
 
 
+def test_a_table_of_ones_own_says_what_is_tried_out_too() -> None:
+    tree = {"task": toy(shape=toy("Shape", sides=13))}
+    assert findings(tree) == []
+    slots = (Slot("task.shape", Defined((TOY,)), probe="build"), *TOYS)
+    assert findings(tree, slots=slots) == ["task.shape.sides: sides cannot be 13 bad luck"]
+
+
 def test_every_slot_has_a_probe_that_exists() -> None:
     from digits.config.probe import PROBES
 
     assert {slot.probe for slot in SLOTS} - {None} <= set(PROBES)
+
+
+def test_a_class_builds_by_a_method_of_its_own_too() -> None:
+    assert Defined(("digits.monitoring",)).accepts(Signals.of_answers)
 
 
 def test_a_rule_may_ask_for_a_class_with_a_method() -> None:

@@ -91,6 +91,7 @@ def test_a_value_that_suits_passes(arguments: dict[str, Any]) -> None:
         ({"path": 3}, "path: must be a path or text, not 3"),
         ({"shape": 3}, "shape: must be a Shape or null, not 3"),
         ({"modes": ["slow", "fats"]}, 'modes[1]: must be fast or slow, not "fats"'),
+        ({"colours": ["red", "green"]}, 'colours[1]: must be red or blue, not "green"'),
         ({"words": ["a"]}, "words[0]: must be of length 2 or more, not 1"),
         ({"words": [3]}, "words[0]: must be text, not 3"),
         ({"few": []}, "few: must be of length 1 or more, not 0"),
@@ -102,6 +103,12 @@ def test_a_value_that_does_not_suit_is_one_short_sentence(
     arguments: dict[str, Any], message: str
 ) -> None:
     assert messages(**arguments) == [message]
+
+
+def test_the_numbers_of_the_task_itself_have_to_be_finite() -> None:
+    assert findings({"task": toy(values=[1, float("nan")])}) == [
+        "task.values[1]: must be a finite number, not nan"
+    ]
 
 
 def test_a_dataclass_states_ranges_too() -> None:

@@ -15,7 +15,6 @@ from digits.tracking.faults import without_password
 from digits.training.export import Parity
 from digits.training.fit import Fitted
 
-
 TOO_LONG = 0.3  # share of a training that may wait for data without a word
 
 

@@ -100,7 +100,7 @@ def test_hardware_that_is_missing_is_a_fault_unless_the_job_is_for_another_machi
     from pytorch_lightning.accelerators import CUDAAccelerator, MPSAccelerator
 
     for kind in (CUDAAccelerator, MPSAccelerator):
-        monkeypatch.setattr(kind, "is_available", lambda: False)
+        monkeypatch.setattr(kind, "is_available", staticmethod(lambda: False))
     config = real(trainer__accelerator="gpu")
     assert findings(config, slots=REAL) == ["trainer.accelerator: No supported gpu backend found!"]
     assert findings(config, slots=REAL, elsewhere=True) == []

@@ -20,18 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit
-from scipy.stats import t as student
 
 from digits.data.types import CLASSES
 from digits.monitoring.signals import Signals
 from digits.monitoring.strangeness import Strangeness
+from digits.monitoring.worlds import Seen, given, log_likelihood, worlds
 
 Numbers = NDArray[np.float64]
 
 RIDGE = 1e-3  # of the fits, per image
-FREEDOM = 5  # of Student's distribution of the offsets: one in a while is far off
-POINTS = 241  # offsets that are looked at
-REACH = 6.0  # scales, either way of their mean
 LEAST_SPREAD = 0.5  # of the offsets
 UNKNOWN = 1.5  # times as far others scatter than the perturbations that are known
 WIDE = 2.0  # deviation of an offset of one perturbation that is believed
@@ -61,23 +58,6 @@ class Judged(NamedTuple):
 
     signals: Signals
     right: NDArray[np.bool_]
-
-
-class _Seen(NamedTuple):
-    """Chance to be right if known, chance to be foreign, and pooled log odds, ``[N]`` each."""
-
-    known: Numbers
-    foreign: Numbers
-    odds: Numbers
-
-    def take(self, chosen: NDArray[Any]) -> _Seen:
-        return _Seen(*(values[chosen] for values in self))
-
-    def likely(self, offsets: Numbers) -> Numbers:
-        """Return how likely each answer is right under each offset, ``[G, N]``."""
-        strange = expit(self.odds + offsets[:, None])
-        mixed: Numbers = (1 - self.foreign) * self.known + self.foreign * strange
-        return np.clip(mixed, 1e-6, 1 - 1e-6)
 
 
 @dataclass(frozen=True)
@@ -145,12 +125,13 @@ class Trust:
             labelled: indices ``[L]`` of those whose labels are known; chosen by what the model saw.
             right: whether their answers are right, bool ``[L]``.
         """
-        seen = self._seen(signals)
         chosen = np.zeros(0, int) if labelled is None else np.asarray(labelled)
         truth = np.zeros(0, bool) if right is None else np.asarray(right, bool)
-        offsets, weights = self._posterior(seen.take(chosen), truth)
-        likely = seen.take(np.delete(np.arange(len(signals)), chosen)).likely(offsets)
-        drawn = (random := np.random.default_rng(0)).choice(len(offsets), DRAWS, p=weights)
+        seen = self._seen(signals)
+        likely, weights = worlds(seen, self.usual, offset=self.offset, spread=self.spread)
+        weights = given(weights, likely[:, chosen], truth)
+        likely = np.delete(likely, chosen, axis=1)
+        drawn = (random := np.random.default_rng(0)).choice(len(weights), DRAWS, p=weights)
         noise = np.sqrt((likely * (1 - likely)).sum(1))[drawn] * random.normal(size=DRAWS)
         sums = np.clip(likely.sum(1)[drawn] + noise, 0, likely.shape[1]) + truth.sum()
         low, high = np.quantile(sums / len(signals), [0.025, 0.975])
@@ -174,10 +155,11 @@ class Trust:
         places = np.searchsorted(steps, (np.arange(count) + start) * steps[-1] / count)
         return np.unique(order[np.minimum(places, len(order) - 1)])
 
-    def _seen(self, signals: Signals) -> _Seen:
+    def _seen(self, signals: Signals) -> Seen:
         plain, strange = self.features(signals)
         odds = np.clip(strange @ self.pooled, -6, 8)
-        return _Seen(expit(plain @ self.known), self.foreign(signals), odds)
+        answers = signals.probabilities.argmax(1)
+        return Seen(answers, expit(plain @ self.known), self.foreign(signals), odds)
 
     def features(self, signals: Signals) -> tuple[Numbers, Numbers]:
         """Return what the known and the pooled model go by, ``[N, 3]`` and ``[N, S + 6]``."""
@@ -201,29 +183,15 @@ class Trust:
         excess: Numbers = np.log((share + 0.01) / (self.usual + 0.01))
         return excess[signals.probabilities.argmax(1)]
 
-    def _posterior(self, seen: _Seen, right: NDArray[np.bool_]) -> tuple[Numbers, Numbers]:
-        """Return offsets ``[G]`` and how likely each of them is, given the labelled answers."""
-        offsets = self.offset + self.spread * np.linspace(-REACH, REACH, POINTS)
-        log = student.logpdf((offsets - self.offset) / self.spread, FREEDOM)
-        log = log + _log_likelihood(seen, right, offsets)
-        weights = np.exp(log - log.max())
-        return offsets, weights / weights.sum()
-
     def _offset(self, judged: Judged) -> float:
         """Return the offset under which the answers of one perturbation are likeliest."""
         seen = self._seen(judged.signals)
 
         def loss(offset: float) -> float:
-            found = _log_likelihood(seen, judged.right, np.array([offset]))[0]
+            found = log_likelihood(seen.likely(np.array([offset])), judged.right)[0]
             return float(offset**2 / (2 * WIDE**2) - found)
 
         return float(minimize_scalar(loss, bounds=(-10, 10), method="bounded").x)
-
-
-def _log_likelihood(seen: _Seen, right: NDArray[np.bool_], offsets: Numbers) -> Numbers:
-    likely = seen.likely(offsets)
-    found: Numbers = np.log(np.where(right, likely, 1 - likely)).sum(1)
-    return found
 
 
 def _mix(signals: Signals) -> Numbers:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -125,6 +127,36 @@ def test_intervals_cover_and_labels_narrow_them(monitor: Monitor) -> None:
     assert np.mean(covered, axis=0).min() >= 0.85
     assert np.mean(widths, axis=0)[1] < 0.6 * np.mean(widths, axis=0)[0]
     assert np.mean(errors) <= 0.04  # of 50 labels alone it would be 0.055
+
+
+def all_eights(window: Judged) -> Signals:
+    """Return the signals of a window where every answer is an eight."""
+    probabilities = np.sort(window.signals.probabilities, axis=1)
+    probabilities[:, [8, 9]] = probabilities[:, [9, 8]]
+    return replace(window.signals, probabilities=probabilities)
+
+
+def test_one_answer_to_all_that_is_strange_is_believed_as_often_as_the_digit_is_usual(
+    monitor: Monitor,
+) -> None:
+    window = drawn(500, seed=13, strange=5)
+    eights = all_eights(window)
+    blind = monitor.trust.estimate(eights)
+    assert blind.accuracy < 0.25 < monitor.trust.estimate(window.signals).accuracy
+    assert blind.high > 0.4  # there may be more eights than usual
+    chosen = monitor.trust.to_label(eights, 50)
+    rare = monitor.trust.estimate(eights, chosen, np.arange(len(chosen)) % 10 == 0)
+    assert 0.05 < rare.accuracy < 0.15
+    every = monitor.trust.estimate(eights, chosen, np.ones(len(chosen), bool))
+    assert every.accuracy > 0.9
+
+
+def test_more_of_one_digit_than_usual_is_no_doubt_where_nothing_is_strange(
+    monitor: Monitor,
+) -> None:
+    clean = drawn(500, seed=14)
+    plain, eights = (monitor.trust.estimate(s) for s in (clean.signals, all_eights(clean)))
+    assert eights.accuracy == pytest.approx(plain.accuracy, abs=0.01)
 
 
 def test_wrong_answers_raise_the_alarm_where_nothing_else_does(monitor: Monitor) -> None:

@@ -58,7 +58,6 @@ class Reading(Access):
             wanted.append(predictions.c.time >= since)
         if until is not None:
             wanted.append(predictions.c.time < until)
-        last = None
         if wanted:  # where these are, by the index on time; then straight through
             ends = select(func.min(predictions.c.number), func.max(predictions.c.number))
             with self._transaction() as connection:

@@ -20,7 +20,8 @@ from digits.contract.traffic import DAY, TrafficStore
 from digits.errors import ConfigError
 from serving.errors import RequestError
 from serving.feedback import feedback
-from serving.settings import Settings
+from serving.recorder import Recorder
+from serving.settings import Settings, Traffic
 from tests.integration.traffic import prediction, recorder, stored
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -170,6 +171,7 @@ def test_locked_store_makes_predictions_wait_and_none_is_lost(tmp_path, monkeypa
     until(lambda: taken.failures >= 2)
     assert taken.pending(rows[1].id)
     assert "database is locked; 9 predictions wait" in caplog.text
+    assert not any(record.exc_info for record in caplog.records)  # it is no fault of the program
     other.rollback()
     other.close()
     until(lambda: taken.written == 10)
@@ -207,6 +209,59 @@ def test_old_predictions_are_deleted_by_and_by(start, store, monkeypatch):
     until(lambda: taken.depth == 0)
     until(lambda: len(stored(store)) == 1)
     assert stored(store)[0].prediction == new
+
+
+def test_store_is_held_to_its_size_while_it_is_written(start, store, monkeypatch):
+    monkeypatch.setattr("serving.recorder.PRUNE_SECONDS", 0.1)
+    taken = start(max_bytes=1_000_000)
+    rows = [prediction() for _ in range(5000)]
+    assert taken.put_many(rows) == 5000
+    until(lambda: taken.depth == 0)
+    until(lambda: len(stored(store)) < 2500, 20)
+    assert stored(store)[-1].prediction == rows[-1]
+
+
+def test_queue_is_bounded_while_a_batch_is_written(start, monkeypatch):
+    may_go_on = threading.Event()
+    write = TrafficStore.write
+    monkeypatch.setattr(TrafficStore, "write", lambda *a: may_go_on.wait(20) and write(*a))
+    taken = start(queue=10)
+    assert taken.put_many([prediction() for _ in range(8)]) == 8
+    until(lambda: taken._writing)
+    assert taken.put_many([prediction() for _ in range(8)]) == 2
+    may_go_on.set()
+    until(lambda: taken.written == 10)
+    assert taken.dropped == 6
+
+
+def test_recorder_that_has_nothing_to_do_rests(start, monkeypatch):
+    flushes = []
+    flush = Recorder._flush
+    monkeypatch.setattr(Recorder, "_flush", lambda self: flushes.append(1) or flush(self))
+    taken = start(flush_seconds=0.1)
+    time.sleep(1)
+    assert taken.close(5)
+    assert 1 <= len(flushes) <= 12
+
+
+def test_recorder_rests_ever_longer_where_the_store_does_not_answer(start):
+    taken = start(flush_seconds=0.1, url="postgresql://nobody@127.0.0.1:9/none")
+    time.sleep(1.5)
+    assert 1 <= taken.failures <= 4
+
+
+def test_what_cannot_be_written_before_the_end_is_given_up_and_told(start, caplog):
+    taken = start(url="postgresql://nobody@127.0.0.1:9/none")
+    taken.put(prediction())
+    assert not taken.close(0.3)
+    assert taken.dropped == 1
+    assert "1 predictions could not be written before the end" in caplog.text
+    until(lambda: not taken._thread.is_alive(), 15)
+
+
+def test_recorder_without_a_place_is_refused():
+    with pytest.raises(ValueError, match=r"^traffic\.url is null: there is nowhere"):
+        Recorder(Traffic(url=None), deployment="test")
 
 
 def test_kill_loses_no_more_than_the_last_moment(store, traffic_url, tmp_path):

@@ -39,6 +39,10 @@ class Square(Shape):
         self.name = name
 
 
+class Tile(Square):
+    """A class without a constructor of its own."""
+
+
 class Bag:
     def __init__(self, **anything: Any) -> None:
         self.content = anything
@@ -97,6 +101,9 @@ class Hollow:
         words: Sequence[Annotated[str, Field(min_length=2)]] = (),
         few: Annotated[list[int], Field(min_length=1)] | None = None,
         even: Annotated[float, Field(multiple_of=2.0)] = 0.0,
+        half: Annotated[float, Field(le=0.5)] = 0.0,
+        tag: Annotated[str, Field(max_length=3, pattern="^a")] = "a",
+        side: Shape | int = 1,
         loose: float = None,  # type: ignore[assignment]  # noqa: RUF013  (as third parties write)
     ) -> None:
         self.__dict__.update(locals())
@@ -119,6 +126,10 @@ def task(
     make: Callable[..., Shape] | None = None,
 ) -> dict[str, Any]:
     return dict(locals())
+
+
+def gather(first: int, *shapes: Shape) -> Row:
+    return Row(shapes)
 
 
 def square(size: float = 1.0) -> Square:

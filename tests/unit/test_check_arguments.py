@@ -100,6 +100,24 @@ def test_a_node_has_to_build_what_the_parameter_takes() -> None:
     assert findings({"task": toy(rate=toy("Bag"))}) == ["task.rate: must be a number, not a Bag"]
 
 
+def test_a_function_builds_what_it_says_it_returns() -> None:
+    assert findings({"task": toy(shape=toy("square"))}) == []
+    assert findings({"task": toy(point=toy("square"))}) == [
+        "task.point: must be a Point or null, not a Square"
+    ]
+
+
+def test_a_class_without_a_constructor_takes_what_its_parent_takes() -> None:
+    assert findings({"task": toy(shape=toy("Tile", name="a", sides=3))}) == []
+    assert findings({"task": toy(shape=toy("Tile", name="a", corners=3))}) == [
+        f"task.shape.corners: unexpected for {TOY}.Tile"
+    ]
+
+
+def test_any_number_of_arguments_is_taken_where_the_target_says_so() -> None:
+    assert findings({"task": toy(row=toy("gather", _args_=[1, toy("Shape"), toy("Shape")]))}) == []
+
+
 def test_a_partial_is_not_what_it_will_build() -> None:
     assert findings({"task": toy(make=toy("Shape", _partial_=True))}) == []
     assert findings({"task": toy(shape=toy("Shape", _partial_=True))}) == [
@@ -118,6 +136,8 @@ def test_a_plain_value_among_nodes_is_a_fault() -> None:
 
 
 def test_nodes_in_the_wrong_container_are_a_fault() -> None:
+    (fault,) = findings({"task": toy(row=toy("Row", shapes={"a": toy("Shape")}))})
+    assert fault.startswith("task.row.shapes: must be ") and fault.endswith(", not a mapping")
     assert findings({"task": toy(box=toy("Box", shapes=[toy("Shape")]))}) == [
         "task.box.shapes: must be a mapping, not a list"
     ]

@@ -107,6 +107,7 @@ def test_no_folder_is_made_where_none_is_named(
 def test_hydras_own_part_is_left_to_hydra() -> None:
     hydra = {"launcher": {"_target_": "hydra._internal.BasicLauncher"}, "job": {"num": "???"}}
     assert findings({"hydra": hydra, "task": toy()}) == []
+    assert findings({"hydra": hydra, "task": toy(), "typo": 1}) == ["typo: nothing reads this key"]
 
 
 def test_only_keys_between_underscores_are_left_to_whoever_builds() -> None:

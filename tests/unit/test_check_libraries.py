@@ -94,6 +94,12 @@ def test_nothing_is_built_where_it_is_not_wanted() -> None:
     assert findings(real(optimizer__lr=-1), slots=REAL, probe=False) == []
 
 
+def test_what_only_a_partial_receives_is_missing_without_one() -> None:
+    assert findings(real(optimizer___partial_=False), slots=REAL) == [
+        "optimizer.params: required by torch.optim.Adam, not given"
+    ]
+
+
 def test_hardware_that_is_missing_is_a_fault_unless_the_job_is_for_another_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -10,12 +10,13 @@ from omegaconf import OmegaConf
 
 from digits.config.allowed import SLOTS, RefusedError, Slot, admit
 from digits.config.check import check
-from digits.config.rules import Defined
+from digits.config.rules import Defined, Subclass
 from digits.errors import ConfigError
 from digits.monitoring.signals import Signals
 from digits.promotion.gate import Gate, Verdict
 from digits.promotion.paired import mcnemar
 from tests.unit.checking import TOY, TOYS, findings, toy
+from tests.unit.targets import Colour
 
 
 @pytest.mark.parametrize(
@@ -144,6 +145,32 @@ def test_every_slot_has_a_probe_that_exists() -> None:
 
 def test_a_class_builds_by_a_method_of_its_own_too() -> None:
     assert Defined(("digits.monitoring",)).accepts(Signals.of_answers)
+
+
+def test_what_is_neither_class_nor_function_builds_nothing() -> None:
+    assert Defined((TOY,)).accepts(Colour)
+    assert not Defined((TOY,)).accepts(Colour.RED)
+
+
+def test_the_standard_library_is_not_imported_to_look_for_a_subclass() -> None:
+    rule = Subclass("torch.nn.Module")
+    assert rule.may("torch.nn.Linear")
+    assert not rule.may("os.path.join")
+
+
+def test_a_table_of_ones_own_says_where_something_is_built() -> None:
+    slots = (Slot("task.bag", Defined((TOY,))), *TOYS)
+    assert f"task.bag: must have a _target_: it takes a class or function of {TOY}" in findings(
+        {"task": toy(bag=3)}, slots=slots
+    )
+    assert f"task.row: must have a _target_: it takes a class or function of {TOY}" not in findings(
+        {"task": toy(row=3)}, slots=slots
+    )
+
+
+def test_a_target_that_is_missing_hides_no_other() -> None:
+    tree = {"task": toy(shape={"_target_": "???"}, point=toy("Poin", x=1))}
+    assert len(findings(tree)) == 2
 
 
 def test_a_rule_may_ask_for_a_class_with_a_method() -> None:

@@ -47,6 +47,7 @@ def messages(**arguments: Any) -> list[str]:
         {"words": ["ab"]},
         {"few": [1]},
         {"even": 4},
+        {"side": 3},
     ],
 )
 def test_a_value_that_suits_passes(arguments: dict[str, Any]) -> None:
@@ -96,6 +97,11 @@ def test_a_value_that_suits_passes(arguments: dict[str, Any]) -> None:
         ({"words": [3]}, "words[0]: must be text, not 3"),
         ({"few": []}, "few: must be of length 1 or more, not 0"),
         ({"even": 3}, "even: must be a multiple of 2, not 3"),
+        ({"half": 0.7}, "half: must be at most 0.5, not 0.7"),
+        ({"tag": "abcd"}, "tag: must be of length 3 or less, not 4"),
+        ({"tag": "b"}, "tag: String should match pattern '^a', not \"b\""),
+        ({"side": "x"}, 'side: must be a whole number, not "x"'),
+        ({"loose": None, "count": "3"}, 'count: must be a whole number, not "3"'),
         ({"loose": "x"}, 'loose: must be a number, not "x"'),
     ],
 )
@@ -108,6 +114,9 @@ def test_a_value_that_does_not_suit_is_one_short_sentence(
 def test_the_numbers_of_the_task_itself_have_to_be_finite() -> None:
     assert findings({"task": toy(values=[1, float("nan")])}) == [
         "task.values[1]: must be a finite number, not nan"
+    ]
+    assert findings({"task": toy(shape=toy("Shape", _args_=[float("nan")]))}) == [
+        "task.shape._args_[0]: must be a finite number, not nan"
     ]
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from dataclasses import dataclass
+from typing import Any, get_args
 
 import pytest
 
 from digits.config.allowed import Slot
 from digits.config.rules import Defined
+from digits.config.signatures import signature_of
+from tests.unit import targets
 from tests.unit.checking import TOY, TOYS, findings, toy
 
 
@@ -114,6 +118,28 @@ def test_a_class_without_a_constructor_takes_what_its_parent_takes() -> None:
     ]
 
 
+class Own(targets.Shape):
+    """Of a module that lacks the names in its parent's annotations."""
+
+
+@dataclass(frozen=True)
+class Marked(targets.Point):
+    mark: str = ""
+
+
+def test_an_inherited_annotation_is_read_where_it_was_written() -> None:
+    def annotation(target: Any, name: str) -> Any:
+        signature = signature_of(target)
+        assert signature is not None
+        return signature.parameters[name].annotation
+
+    assert get_args(annotation(Own, "size"))[0] is float
+    assert get_args(annotation(Marked, "x"))[0] is int
+    assert annotation(Marked, "mark") is str
+    bound = functools.partial(targets.run, name="a")
+    assert annotation(bound, "shape") is targets.Shape
+
+
 def test_any_number_of_arguments_is_taken_where_the_target_says_so() -> None:
     assert findings({"task": toy(row=toy("gather", _args_=[1, toy("Shape"), toy("Shape")]))}) == []
 
@@ -122,6 +148,12 @@ def test_a_partial_is_not_what_it_will_build() -> None:
     assert findings({"task": toy(make=toy("Shape", _partial_=True))}) == []
     assert findings({"task": toy(shape=toy("Shape", _partial_=True))}) == [
         "task.shape: must be a Shape or null, not a partial; remove _partial_"
+    ]
+
+
+def test_a_node_among_plain_values_is_a_fault() -> None:
+    assert findings({"task": toy(values=[1, toy("Shape")])}) == [
+        "task.values[1]: must be a whole number, not a Shape"
     ]
 
 

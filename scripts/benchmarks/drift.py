@@ -35,7 +35,7 @@ KS_REFERENCE, KS_ALPHA = 1000, 0.05
 VALUES = [
     *CELLS, *(f"softmax_ks_{name}" for name in CELLS),
     "accuracy", "error_confidence", "error_no_labels", "error_50_labels", "within_3_points",
-    "covered_no_labels", "covered_50_labels",
+    "covered_no_labels", "covered_50_labels", "signed_50_labels",
 ]  # fmt: skip
 
 
@@ -134,6 +134,7 @@ def _estimated(monitor: Monitor, spoilt: Judged, random: np.random.Generator) ->
             "within_3_points": float(abs(told.accuracy - truth) <= 0.03),
             "covered_no_labels": float(blind.low <= truth <= blind.high),
             "covered_50_labels": float(told.low <= truth <= told.high),
+            "signed_50_labels": told.accuracy - truth,
         }.items():
             errors[name].append(value)
     means = {name: statistics.mean(values) for name, values in errors.items()}
@@ -151,6 +152,7 @@ def table(results: Results) -> list[list[str]]:
         return 100 * statistics.mean(results.column(family, name))
 
     shown = [*CELLS, "accuracy", "error_confidence", "error_no_labels", "error_50_labels"]
+    shown += ["signed_50_labels"]
     rows = [
         [family.replace("_", " "), *(f"{mean(family, name):.1f}" for name in shown)]
         for family in (CLEAN, *CORRUPTIONS)
@@ -175,7 +177,7 @@ def main() -> None:
                 results.measure(family, split, row, command="scripts/bench drift")
     header = [
         "windows of", "half, n=50", "half, n=100", "a tenth, n=200", "accuracy %",
-        "off by confidence", "off without labels", "off with 50 labels",
+        "off by confidence", "off without labels", "off with 50 labels", "the same, signed",
     ]  # fmt: skip
     title = f"Share of windows that alarm, and error of the accuracy, %; {options.splits} cuts"
     show(title, header, table(results))

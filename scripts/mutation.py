@@ -70,7 +70,10 @@ PARTS = {
     ),
     "traffic": Part(
         (
-            *(f"digits/contract/traffic{name}.py" for name in ("", "_tables", "_reading")),
+            *(
+                f"digits/contract/traffic{name}.py"
+                for name in ("", "_access", "_database", "_reading")
+            ),
             "serving/recorder.py",
         ),
         ("tests/integration/test_traffic.py", "tests/integration/test_recorder.py"),

@@ -1,7 +1,7 @@
 """Worlds that a window may lie in: how likely each of its answers is right there.
 
-In one half of them the digits come about as often as in the reference, and of the answers "8" no
-more are right than there are eights; in the other half they come as they please. In each half the
+In the likelier ones the digits come about as often as in the reference, and of the answers "8" no
+more are right than there are eights; in the others they come as they please. In all of them the
 answers to foreign images are right more or less often than the pooled model says, by an offset
 with a prior of Student's. Labels tell which world it is, by Bayes' rule.
 """

@@ -280,6 +280,19 @@ def test_looking_whether_there_is_a_store_creates_none(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_commit_on_sqlite_outlives_a_power_cut_and_lets_readers_be(tmp_path):
+    store = TrafficStore(f"sqlite:///{tmp_path}/traffic.db")
+    store.write([prediction()])
+    with store._transaction() as connection:
+        told = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "auto_vacuum")
+        }
+    store.close()
+    # 2: what is committed is on the disk (FULL), and space is given back little by little.
+    assert told == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "auto_vacuum": 2}
+
+
 def test_locked_file_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("digits.contract.traffic_database.LOCKED_SECONDS", 0.2)
     store = TrafficStore(f"sqlite:///{tmp_path}/traffic.db")

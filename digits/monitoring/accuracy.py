@@ -24,9 +24,7 @@ from scipy.special import expit
 from digits.data.types import CLASSES
 from digits.monitoring.signals import Signals
 from digits.monitoring.strangeness import Strangeness
-from digits.monitoring.worlds import Seen, given, log_likelihood, worlds
-
-Numbers = NDArray[np.float64]
+from digits.monitoring.worlds import Numbers, Seen, given, log_likelihood, worlds
 
 RIDGE = 1e-3  # of the fits, per image
 LEAST_SPREAD = 0.5  # of the offsets

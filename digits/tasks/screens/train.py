@@ -15,7 +15,8 @@ from digits.tracking.faults import without_password
 from digits.training.export import Parity
 from digits.training.fit import Fitted
 
-TOO_LONG = 0.3  # share of a training that may wait for data without a word
+# What a training may wait for its data without a word: a share of it, or so many seconds.
+WAITING_SHARE, WAITING_SECONDS = 0.3, 10.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Summary:
                 "training",
                 f"{len(fitted.epochs)} epochs in {fitted.seconds:.1f} s, "
                 f"{fitted.images / fitted.seconds:,.0f} images/s, "
-                f"{fitted.waiting:.1%} of it waiting for data{_faster(fitted.waiting)}",
+                f"{fitted.waiting:.1%} of it waiting for data{faster(fitted.waiting, fitted.seconds)}",
             ),
             ("parameters", f"{self.parameters:,}"),
             (
@@ -84,8 +85,13 @@ class Summary:
         return [(commands.tool("mlflow", "ui", "--backend-store-uri", uri), gives)]
 
 
-def _faster(waiting: float) -> str:
-    """Say what helps a training that its data kept waiting: a GPU is easily that fast."""
-    if waiting < TOO_LONG:
+def faster(waiting: float, seconds: float) -> str:
+    """Say what helps a training that its data kept waiting: a GPU is easily that fast.
+
+    Args:
+        waiting: share of the training that waited, 0..1.
+        seconds: that it took.
+    """
+    if waiting < WAITING_SHARE or waiting * seconds < WAITING_SECONDS:
         return ""
     return ": more loader.num_workers, or an augmentation=*_batched"

@@ -50,7 +50,8 @@ class Summary:
                 "training",
                 f"{len(fitted.epochs)} epochs in {fitted.seconds:.1f} s, "
                 f"{fitted.images / fitted.seconds:,.0f} images/s, "
-                f"{fitted.waiting:.1%} of it waiting for data{faster(fitted.waiting, fitted.seconds)}",
+                f"{fitted.waiting:.1%} of it waiting for data"
+                f"{faster(fitted.waiting, fitted.seconds)}",
             ),
             ("parameters", f"{self.parameters:,}"),
             (

@@ -76,7 +76,10 @@ PARTS = {
             ),
             "serving/recorder.py",
         ),
-        ("tests/integration/test_traffic.py", "tests/integration/test_recorder.py"),
+        (
+            *(f"tests/integration/test_traffic{name}.py" for name in ("", "_retention", "_places")),
+            *(f"tests/integration/serving/test_{name}.py" for name in ("recorder", "feedback")),
+        ),
     ),
 }
 

@@ -71,10 +71,10 @@ def test_from_data_to_a_model_that_has_learned_what_was_served(program: Program)
             measured = np.float32([shape[name] for name in SHAPE_NAMES])
             assert measured.tobytes() == shape_features(image).tobytes()
         for row in rows[:7]:
-            service.labels.label(service.queue(row), "anna", 3)
-        assert waited(address, rows[6].id, "labels")["labels"]["labeller"] == "anna"
+            service.labels.label(service.queue(row), "rater_a", 3)
+        assert waited(address, rows[6].id, "labels")["labels"]["labeller"] == "rater_a"
     for row in rows[7:]:
-        service.labels.label(service.queue(row), "bert", 4)
+        service.labels.label(service.queue(row), "rater_b", 4)
     service.close()
     pushed = program("task=features", "action=push")
     changes = re.search(r"0 predictions, (\d+) changes of labels", pushed.stdout)

@@ -1,4 +1,4 @@
-"""Bundles of a small network, and a run that has stored one."""
+"""Bundles of a small network, a run that has stored one, and stores and servers for tests."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from digits.contract.preprocessing import Preprocessing
+from digits.contract.traffic import TrafficStore
 from digits.data.uci import Uci
 from digits.models.classifier import DigitClassifier
 from digits.models.networks import Cnn, Tiny
@@ -103,6 +104,13 @@ def traffic_url(request, tmp_path):
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/new/traffic.db"
     return request.getfixturevalue("postgres").database()
+
+
+@pytest.fixture
+def traffic_store(traffic_url):
+    store = TrafficStore(traffic_url)
+    yield store
+    store.close()
 
 
 @pytest.fixture(scope="session")

@@ -225,7 +225,7 @@ def test_traffic_is_judged_and_every_finding_is_kept(world, scans, tmp_path):
             Queued(row.id, row.pixels, row.probabilities, row.digit, row.confidence, row.version,
                    0.0, "margin", row.time)
         ])  # fmt: skip
-        labels.label(row.id, "anna", int(label))
+        labels.label(row.id, "rater_a", int(label))
     store.correct(rows[0].id, 3, origin="page")  # by whoever saw that it was wrong: no fair sample
     assert world()["accuracy"]["labels"] == 19
     assert world(last=30)["images"] == 30

@@ -67,7 +67,7 @@ def test_an_older_row_does_not_replace_a_newer_one_online(store, service):
 
 def test_what_is_pushed_is_there_with_the_same_bits(store, service):
     rows = service.serve(12)
-    service.labels.label(service.queue(rows[0]), "anna", 7)
+    service.labels.label(service.queue(rows[0]), "rater_a", 7)
     service.push(store)
     for row in rows:
         there = online.look_up(store, row.id)
@@ -77,7 +77,7 @@ def test_what_is_pushed_is_there_with_the_same_bits(store, service):
         assert shape.tobytes() == shape_features(image).tobytes()
         assert there["predictions"]["confidence"] == 0.75
         assert ("labels" in there) == (row is rows[0])
-    service.labels.label(rows[0].id, "anna", 9)
+    service.labels.label(rows[0].id, "rater_a", 9)
     service.push(store)
     assert online.look_up(store, rows[0].id)["labels"]["label"] == 9
 
@@ -106,7 +106,7 @@ def test_a_server_that_does_not_answer_is_named_and_nothing_is_half_pushed(tmp_p
         address = kind.format(probe.getsockname()[1])
     store = FeatureStore(root=str(tmp_path / "store"), online=address)
     row = service.serve()[0]
-    service.labels.label(service.queue(row), "anna", 7)
+    service.labels.label(service.queue(row), "rater_a", 7)
     with pytest.raises(FeatureError, match=rf"^features\.online: {address} cannot be used: ."):
         service.push(store)
     assert not list(store.root.rglob("pushed-*"))

@@ -80,14 +80,14 @@ def test_a_label_counts_from_when_it_was_given_and_not_after_it_was_taken_back(s
     ingest(store, few(), moment=START)
     row = service.serve()[0]
     sample = service.queue(row)
-    service.labels.label(sample, "anna", 4)
+    service.labels.label(sample, "rater_a", 4)
     assert service.push(store) == (1, 1)
     after_first = now()
     assert training_set(store, few()).digits.train.labels[40:].tolist() == [4]
-    service.labels.label(sample, "anna", 9)
+    service.labels.label(sample, "rater_a", 9)
     service.push(store)
     after_second = now()
-    service.labels.withdraw("anna", "boss")
+    service.labels.withdraw("rater_a", "boss")
     service.push(store)
     assert training_set(store, few()).added == 0
     assert training_set(store, few(), after_second).digits.train.labels[40:].tolist() == [9]
@@ -100,7 +100,7 @@ def test_served_samples_can_be_learned_from_more_often(store, service):
     data = few()
     ingest(store, data, moment=START)
     for label in (4, 6):
-        service.labels.label(service.queue(service.serve()[0]), "anna", label)
+        service.labels.label(service.queue(service.serve()[0]), "rater_a", label)
     service.push(store)
     store.repeat = 3
     learned = training_set(store, data)
@@ -112,14 +112,14 @@ def test_served_samples_can_be_learned_from_more_often(store, service):
 def test_controls_and_labels_in_dispute_do_not_come_in(store, service):
     ingest(store, few(), moment=START)
     first, second, third = service.serve(3)
-    service.labels.label(service.queue(first, control=3), "anna", 5)
+    service.labels.label(service.queue(first, control=3), "rater_a", 5)
     disputed = service.queue(second)
-    service.labels.label(disputed, "anna", 5)
-    service.labels.label(disputed, "bert", 6)
-    service.labels.label(service.queue(third), "anna", NOT_A_DIGIT)
+    service.labels.label(disputed, "rater_a", 5)
+    service.labels.label(disputed, "rater_b", 6)
+    service.labels.label(service.queue(third), "rater_a", NOT_A_DIGIT)
     service.push(store)
     assert training_set(store, few()).added == 0
-    service.labels.label(disputed, "bert", 5)
+    service.labels.label(disputed, "rater_b", 5)
     service.push(store)
     assert training_set(store, few()).digits.train.labels[40:].tolist() == [5]
 
@@ -131,12 +131,12 @@ def test_a_labelled_sample_of_the_data_is_corrected_and_restored(store, service)
     sample = "uci/7"
     row = service.serve()[0]._replace(id=sample, pixels=data.train.images[7].tobytes())
     service.queue(row)
-    service.labels.label(sample, "anna", wrong)
+    service.labels.label(sample, "rater_a", wrong)
     service.push(store)
     learned = training_set(store, data)
     assert (learned.added, learned.corrected) == (0, 1)
     assert learned.digits.train.labels[7] == wrong
-    service.labels.undo("anna")
+    service.labels.undo("rater_a")
     service.push(store)
     assert training_set(store, data).digits.digest == data.digest
     assert samples_of(data, "train")[7] in store.parts.read(LABELS)["sample"].to_pylist()
@@ -145,7 +145,7 @@ def test_a_labelled_sample_of_the_data_is_corrected_and_restored(store, service)
 def test_a_labelled_image_outlives_its_prediction(store, service):
     ingest(store, few(), moment=START)
     row = service.serve(time=1.0)[0]
-    service.labels.label(service.queue(row), "anna", 4)
+    service.labels.label(service.queue(row), "rater_a", 4)
     service.traffic.prune(max_days=1, max_bytes=None)
     assert service.push(store) == (0, 1)
     assert (training_set(store, few()).digits.train.images[40] == image_of(row)).all()
@@ -156,7 +156,7 @@ def test_a_killed_push_comes_again_and_nothing_is_there_twice(
     store, service, monkeypatch, caplog, at
 ):
     rows = service.serve(3)
-    service.labels.label(service.queue(rows[0]), "anna", 4)
+    service.labels.label(service.queue(rows[0]), "rater_a", 4)
     push = Push(store, service.traffic, service.labels)
     left = iter([None] * (2 if at == "write" else 0))
 

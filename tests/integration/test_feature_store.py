@@ -33,7 +33,7 @@ def _store(tmp_path):
     store.close()
 
 
-def label(store, sample, digit, day, *, labeller="anna", split="served", written=None):
+def label(store, sample, digit, day, *, labeller="rater_a", split="served", written=None):
     """Add a row of a label, as the push does."""
     from digits.features.parts import table_of
 

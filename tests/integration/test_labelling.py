@@ -41,11 +41,11 @@ def test_samples_come_as_they_were_queued_the_most_useful_first(store):
     assert store.enqueue(rows) == 3
     seen = []
     for _ in rows:
-        seen.append(store.next("anna"))
-        assert store.next("anna") == seen[-1]  # until it is answered
-        store.label(seen[-1].sample, "anna", 4)
+        seen.append(store.next("rater_a"))
+        assert store.next("rater_a") == seen[-1]  # until it is answered
+        store.label(seen[-1].sample, "rater_a", 4)
     assert seen == rows
-    assert store.next("anna") is None
+    assert store.next("rater_a") is None
 
 
 def test_first_samples_of_a_later_call_come_before_second_ones_of_an_earlier(store):
@@ -53,19 +53,19 @@ def test_first_samples_of_a_later_call_come_before_second_ones_of_an_earlier(sto
     store.enqueue(early)
     store.enqueue(late)
     seen = []
-    while (row := store.next("anna")) is not None:
+    while (row := store.next("rater_a")) is not None:
         seen.append(row)
-        store.label(row.sample, "anna", 4)
+        store.label(row.sample, "rater_a", 4)
     assert seen == [late[0], early[0], late[1], early[1]]
 
 
 def test_what_is_queued_already_stays_as_it_is(store):
     row = queued()
     assert store.enqueue([row, row]) == 1
-    store.label(row.sample, "anna", 4)
+    store.label(row.sample, "rater_a", 4)
     assert store.enqueue([row._replace(digit=9), queued()]) == 1
     assert [each.pixels for each in store.confirmed()] == [row.pixels]
-    assert store.next("ben").sample != row.sample
+    assert store.next("rater_b").sample != row.sample
     assert len(store.samples()) == 2
 
 
@@ -98,73 +98,73 @@ def test_row_that_cannot_be_kept_is_named_and_nothing_is_queued(tmp_path, wrong,
 def test_two_labellers_do_not_get_the_same_sample(store, monkeypatch):
     rows = [queued(), queued()]
     store.enqueue(rows)
-    assert store.next("anna") == rows[0]
-    assert store.next("ben") == rows[1]
-    assert store.next("cem") is None  # others are at both
+    assert store.next("rater_a") == rows[0]
+    assert store.next("rater_b") == rows[1]
+    assert store.next("rater_c") is None  # others are at both
     assert store.progress() == Progress(2, 0, 0)
     monkeypatch.setattr("digits.contract.labelling.LEASE_SECONDS", -1.0)
-    assert store.next("ben") == rows[1]  # given back at once
-    assert store.next("cem") == rows[1]
+    assert store.next("rater_b") == rows[1]  # given back at once
+    assert store.next("rater_c") == rows[1]
 
 
 def test_skipped_sample_goes_to_others(store):
     rows = [queued(), queued()]
     store.enqueue(rows)
-    first = store.skip(rows[0].sample, "anna")
-    assert store.skip(rows[0].sample, "anna") == first
-    assert store.next("anna") == rows[1]
-    assert store.next("ben") == rows[0]
+    first = store.skip(rows[0].sample, "rater_a")
+    assert store.skip(rows[0].sample, "rater_a") == first
+    assert store.next("rater_a") == rows[1]
+    assert store.next("rater_b") == rows[0]
     assert store.confirmed() == []
 
 
 def test_undo_takes_back_one_answer_after_the_other(store):
     rows = [queued(), queued()]
     store.enqueue(rows)
-    assert store.undo("anna") is None
-    store.label(rows[0].sample, "anna", 4)
-    store.skip(rows[1].sample, "anna")
-    store.label(rows[1].sample, "ben", 5)
-    assert store.answered("anna") == 2
-    assert store.undo("anna") == rows[1]
-    assert store.next("anna") == rows[1]  # although another has labelled it
-    assert store.undo("anna") == rows[0]
-    assert store.undo("anna") is None
+    assert store.undo("rater_a") is None
+    store.label(rows[0].sample, "rater_a", 4)
+    store.skip(rows[1].sample, "rater_a")
+    store.label(rows[1].sample, "rater_b", 5)
+    assert store.answered("rater_a") == 2
+    assert store.undo("rater_a") == rows[1]
+    assert store.next("rater_a") == rows[1]  # although another has labelled it
+    assert store.undo("rater_a") == rows[0]
+    assert store.undo("rater_a") is None
     assert [each.label for each in store.confirmed()] == [5]
-    assert store.answered("anna") == 0
+    assert store.answered("rater_a") == 0
     assert [(each.action, each.of) for each in happened(store)[3:]] == [("undo", 2), ("undo", 1)]
 
 
 def test_another_answer_takes_the_place_of_the_first_and_the_same_is_kept_once(store):
     row = queued()
     store.enqueue([row])
-    first = store.label(row.sample, "anna", 4)
-    assert store.label(row.sample, "anna", 4) == first
-    second = store.label(row.sample, "anna", NOT_A_DIGIT)
+    first = store.label(row.sample, "rater_a", 4)
+    assert store.label(row.sample, "rater_a", 4) == first
+    second = store.label(row.sample, "rater_a", NOT_A_DIGIT)
     assert [(each.action, each.label, each.of) for each in happened(store)] == [
         ("label", 4, None),
         ("undo", None, first),
         ("label", NOT_A_DIGIT, None),
     ]
     assert [(each.label, each.number) for each in store.confirmed()] == [(NOT_A_DIGIT, second)]
-    store.skip(row.sample, "anna")
+    store.skip(row.sample, "rater_a")
     assert store.confirmed() == []
 
 
 def test_most_labellers_decide_and_a_tie_counts_for_nobody(store):
     row, other = queued(), queued()
     store.enqueue([row, other])
-    store.label(other.sample, "dora", 1)
-    store.label(row.sample, "anna", 4)
+    store.label(other.sample, "rater_d", 1)
+    store.label(row.sample, "rater_a", 4)
     assert store.find(row.sample) == store.confirmed()[0]
-    store.label(row.sample, "ben", 9)
+    store.label(row.sample, "rater_b", 9)
     assert store.find(row.sample) is None
     assert store.progress() == Progress(2, 1, 1)
-    assert store.next("cem") == row  # it needs another opinion
-    deciding = store.label(row.sample, "cem", 9)
+    assert store.next("rater_c") == row  # it needs another opinion
+    deciding = store.label(row.sample, "rater_c", 9)
     (counts, _) = store.confirmed()
-    assert (counts.label, counts.labeller, counts.number) == (9, "ben", deciding)
+    assert (counts.label, counts.labeller, counts.number) == (9, "rater_b", deciding)
     assert counts.time == happened(store)[-1].time
-    store.label(row.sample, "dora", 9)
+    store.label(row.sample, "rater_d", 9)
     assert store.find(row.sample) == counts  # since then
     assert store.progress() == Progress(2, 2, 0)
     assert store.find("no such") is None
@@ -173,9 +173,9 @@ def test_most_labellers_decide_and_a_tie_counts_for_nobody(store):
 def test_labels_as_they_were_at_a_time(store):
     row = queued()
     store.enqueue([row])
-    store.label(row.sample, "anna", 4)
-    store.undo("anna")
-    store.label(row.sample, "anna", 5)
+    store.label(row.sample, "rater_a", 4)
+    store.undo("rater_a")
+    store.label(row.sample, "rater_a", 5)
     times = [each.time for each in happened(store)]
     assert times == sorted(times)
     assert store.confirmed(times[0]) == []
@@ -187,10 +187,10 @@ def test_labels_as_they_were_at_a_time(store):
 def test_time_does_not_go_back_with_the_clock(store, monkeypatch):
     rows = [queued(), queued()]
     store.enqueue(rows)
-    store.label(rows[0].sample, "anna", 4)
+    store.label(rows[0].sample, "rater_a", 4)
     before = time.time() - 3600
     monkeypatch.setattr("digits.contract.labelling.time.time", lambda: before)
-    store.label(rows[1].sample, "anna", 4)
+    store.label(rows[1].sample, "rater_a", 4)
     first, second = happened(store)
     assert first.time == second.time
 
@@ -198,39 +198,39 @@ def test_time_does_not_go_back_with_the_clock(store, monkeypatch):
 def test_withdrawn_labels_stay_as_events_and_their_samples_go_to_others(store):
     rows = [queued(), queued(), queued(control=7)]
     store.enqueue(rows)
-    store.label(rows[0].sample, "eve", 1)
-    store.label(rows[1].sample, "eve", 2)
-    store.label(rows[2].sample, "eve", 0)
-    store.label(rows[1].sample, "anna", 3)
-    assert store.withdraw("eve", "anna") == 2
-    assert store.withdraw("eve", "anna") == 0
+    store.label(rows[0].sample, "rater_x", 1)
+    store.label(rows[1].sample, "rater_x", 2)
+    store.label(rows[2].sample, "rater_x", 0)
+    store.label(rows[1].sample, "rater_a", 3)
+    assert store.withdraw("rater_x", "rater_a") == 2
+    assert store.withdraw("rater_x", "rater_a") == 0
     assert [each.label for each in store.confirmed()] == [3]
     assert store.confirmed()[0].number == happened(store)[-1].number
     assert [(each.labeller, each.action, each.of) for each in happened(store)[4:]] == [
-        ("anna", "withdraw", 1),
-        ("anna", "withdraw", 2),
+        ("rater_a", "withdraw", 1),
+        ("rater_a", "withdraw", 2),
     ]
-    assert store.next("eve") is None
-    store.label(rows[2].sample, "anna", 7)
-    assert store.next("anna") == rows[0]
-    assert store.labellers()[1] == Labeller("eve", 0, 0, 1, 0, 0, 2)
+    assert store.next("rater_x") is None
+    store.label(rows[2].sample, "rater_a", 7)
+    assert store.next("rater_a") == rows[0]
+    assert store.labellers()[1] == Labeller("rater_x", 0, 0, 1, 0, 0, 2)
 
 
 def test_labellers_are_measured_by_controls_and_by_each_other(store):
     rows = [queued() for _ in range(5)] + [queued(control=digit) for digit in range(5)]
     store.enqueue(rows)
     for i, row in enumerate(rows[:5]):
-        store.label(row.sample, "anna", i)
-        store.label(row.sample, "ben", min(i, 3))
+        store.label(row.sample, "rater_a", i)
+        store.label(row.sample, "rater_b", min(i, 3))
     for row in rows[5:]:
-        store.label(row.sample, "anna", row.control)
-        store.label(row.sample, "ben", 0)
-    store.skip(rows[0].sample, "cem")
-    anna, ben, cem = store.labellers()
-    assert anna == Labeller("anna", 5, 5, 0, 4, 5, 0)
-    assert ben == Labeller("ben", 5, 1, 4, 4, 5, 0)
-    assert cem == Labeller("cem", 0, 0, 0, 0, 0, 0)
-    assert [each.is_doubtful for each in (anna, ben, cem)] == [False, True, False]
+        store.label(row.sample, "rater_a", row.control)
+        store.label(row.sample, "rater_b", 0)
+    store.skip(rows[0].sample, "rater_c")
+    rater_a, rater_b, rater_c = store.labellers()
+    assert rater_a == Labeller("rater_a", 5, 5, 0, 4, 5, 0)
+    assert rater_b == Labeller("rater_b", 5, 1, 4, 4, 5, 0)
+    assert rater_c == Labeller("rater_c", 0, 0, 0, 0, 0, 0)
+    assert [each.is_doubtful for each in (rater_a, rater_b, rater_c)] == [False, True, False]
     assert {each.sample for each in store.confirmed()} == {row.sample for row in rows[:4]}
     assert store.progress() == Progress(5, 4, 1)
 
@@ -241,8 +241,8 @@ def test_controls_and_second_opinions_are_mixed_in_by_their_share(store):
     controls = {row.sample for row in rows if row.control is not None}
     seen = []
     for _ in range(60):
-        seen.append(store.next("anna").sample)
-        store.label(seen[-1], "anna", 1)
+        seen.append(store.next("rater_a").sample)
+        store.label(seen[-1], "rater_a", 1)
     assert len(set(seen)) == 60
     asked = sum(each in controls for each in seen)
     assert 4 <= asked <= 24  # 12 are expected
@@ -250,17 +250,17 @@ def test_controls_and_second_opinions_are_mixed_in_by_their_share(store):
         row.sample for row in rows[: 60 - asked]
     ]
     for _ in range(60):
-        row = store.next("ben")
-        store.label(row.sample, "ben", 1)
-    (anna, ben) = store.labellers()
-    assert anna.agreed == ben.agreed == ben.compared
-    assert 1 <= ben.compared <= 16  # 6 are expected
+        row = store.next("rater_b")
+        store.label(row.sample, "rater_b", 1)
+    (rater_a, rater_b) = store.labellers()
+    assert rater_a.agreed == rater_b.agreed == rater_b.compared
+    assert 1 <= rater_b.compared <= 16  # 6 are expected
 
 
 @pytest.mark.parametrize("label", [-2, 10, True, 3.0, "3", None])
 def test_label_that_is_none_is_refused(store, label):
     with pytest.raises(ValueError, match=r"label: .* is none: 0 to 9, or -1"):
-        store.label("x", "anna", label)
+        store.label("x", "rater_a", label)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "x" * 33, "é", "a\n"])
@@ -269,14 +269,14 @@ def test_name_that_is_none_is_refused(store, name):
         with pytest.raises(ValueError, match=r"labeller: .* is no name"):
             act(name)
     with pytest.raises(ValueError, match=r"labeller: .* is no name"):
-        store.withdraw("anna", name)
+        store.withdraw("rater_a", name)
     assert not store.exists()
 
 
 def test_sample_that_is_not_queued_is_refused(store):
     store.enqueue([queued()])
     with pytest.raises(LookupError, match="no sample nothing waits"):
-        store.label("nothing", "anna", 3)
+        store.label("nothing", "rater_a", 3)
     assert happened(store) == []
 
 
@@ -285,7 +285,7 @@ def test_labelled_image_stays_when_the_traffic_is_deleted(store, traffic_url):
     row = prediction(time=0.0)
     traffic.write([row])
     store.enqueue([queued(sample=row.id, pixels=row.pixels)])
-    store.label(row.id, "anna", 3)
+    store.label(row.id, "rater_a", 3)
     assert traffic.prune(max_days=1, max_bytes=None) == 1
     assert traffic.find(row.id) is None
     assert store.confirmed()[0].pixels == row.pixels
@@ -295,7 +295,7 @@ def test_labelled_image_stays_when_the_traffic_is_deleted(store, traffic_url):
 def test_processes_share_the_work_and_lose_and_double_nothing(store, traffic_url):
     rows = [queued() for _ in range(120)]
     store.enqueue(rows)
-    names = ["anna", "ben", "cem", "dora"]
+    names = ["rater_a", "rater_b", "rater_c", "rater_d"]
     workers = [script(traffic_url, name) for name in names]
     followed: list[Event] = []
     goes_on = True
@@ -317,7 +317,7 @@ def test_what_is_labelled_survives_a_kill(store, traffic_url, tmp_path):
     store.enqueue(rows)
     report = tmp_path / "report"
     with report.open("w") as stdout:
-        process = script(traffic_url, "anna", stdout=stdout)
+        process = script(traffic_url, "rater_a", stdout=stdout)
         while report.read_text().count("\n") < 20:
             assert process.poll() is None
             time.sleep(0.01)
@@ -327,7 +327,7 @@ def test_what_is_labelled_survives_a_kill(store, traffic_url, tmp_path):
     kept = [each.sample for each in happened(store)]
     assert kept[: len(told)] == told
     assert len(kept) <= len(told) + 1  # the one that was not told of yet
-    assert store.next("anna").sample == rows[len(kept)].sample
+    assert store.next("rater_a").sample == rows[len(kept)].sample
 
 
 def test_two_families_stand_in_one_database_with_their_own_versions(store, traffic_url):
@@ -341,7 +341,7 @@ def test_two_families_stand_in_one_database_with_their_own_versions(store, traff
         connection.exec_driver_sql("UPDATE labelling_schema SET version = 2")
     again = LabelStore(traffic_url)
     with pytest.raises(TrafficError, match="schema version 2 of its labelling tables"):
-        again.next("anna")
+        again.next("rater_a")
     assert len(traffic.recent(5)) == 1
     traffic.close()
     again.close()

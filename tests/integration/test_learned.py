@@ -35,7 +35,7 @@ def test_a_resumed_run_learns_what_it_began_with(features, tmp_path):
     first = Learned(Few(), features, tmp_path)
     assert first.load().digest == few().digest
     service = Service(f"sqlite:///{tmp_path}/traffic.db")
-    service.labels.label(service.queue(service.serve()[0]), "anna", 4)
+    service.labels.label(service.queue(service.serve()[0]), "rater_a", 4)
     service.push(features)
     service.close()
     again = Learned(Few(), features, tmp_path)

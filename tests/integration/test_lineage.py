@@ -288,8 +288,8 @@ def test_traffic_store_that_is_not_there_is_neither_made_nor_missed(
     assert not (tmp_path / "none").exists()
     with pytest.raises(RegistryError, match="no prediction \\(there is no traffic store\\)"):
         task(record, of=new_id(), tracking=tracking, versions=versions, traffic_url=url)
-    url = "postgresql://anna:s3cret@127.0.0.1:9/x"
-    with pytest.raises(TrafficError, match="anna:\\*\\*\\*@"):
+    url = "postgresql://user:s3cret@127.0.0.1:9/x"
+    with pytest.raises(TrafficError, match="user:\\*\\*\\*@"):
         task(record, of="1", tracking=tracking, versions=versions, traffic_url=url)
 
 

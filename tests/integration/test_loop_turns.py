@@ -49,7 +49,7 @@ def test_digits_that_an_earlier_turn_labelled_are_no_test(turn):
     sample = sent(turn, "loop-1.under1.7")
     sent(turn, f"{turn.visitors_name}.before.8")
     turn.labels.enqueue([queued(sample=sample)])
-    turn.labels.label(sample, "ada", 3)
+    turn.labels.label(sample, "rater_a", 3)
     assert turn.labelled() == {7}
 
 
@@ -62,6 +62,6 @@ def test_what_was_queued_before_a_kill_is_not_queued_again(turn):
 def test_people_may_skip_what_they_cannot_tell(turn):
     samples = [queued(), queued()]
     turn.labels.enqueue(samples)
-    turn.labels.label(samples[0].sample, "ada", 3)
-    turn.labels.skip(samples[1].sample, "ada")
+    turn.labels.label(samples[0].sample, "rater_a", 3)
+    turn.labels.skip(samples[1].sample, "rater_a")
     wait_for_people(turn.labels, "http://127.0.0.1:1")  # comes back

@@ -327,16 +327,18 @@ def test_nothing_of_a_selection_that_fails_is_queued(choose, served, labels):
 def test_status_and_withdrawal(choose, served, labels, capsys):
     choose(count=4)
     for _ in range(4):
-        row = labels.next("kim")
-        labels.label(row.sample, "kim", 1)
+        row = labels.next("rater_a")
+        labels.label(row.sample, "rater_a", 1)
     assert choose(action="status", data=None) is None
     printed = capsys.readouterr().out
-    assert "kim" in printed and "controls right" in printed
-    assert choose(action="withdraw", labeller="kim", data=None) is None
+    assert "rater_a" in printed and "controls right" in printed
+    assert choose(action="withdraw", labeller="rater_a", data=None) is None
     assert labels.progress().labelled == 0
     assert "withdrawn" in capsys.readouterr().out
-    with pytest.raises(ConfigError, match="labeller  lee has labelled nothing; labellers: kim"):
-        choose(action="withdraw", labeller="lee")
+    with pytest.raises(
+        ConfigError, match="labeller  rater_b has labelled nothing; labellers: rater_a"
+    ):
+        choose(action="withdraw", labeller="rater_b")
     with pytest.raises(ConfigError, match="labeller  name the one"):
         choose(action="withdraw")
 
@@ -344,5 +346,5 @@ def test_status_and_withdrawal(choose, served, labels, capsys):
 @pytest.mark.parametrize("action", ["status", "withdraw"])
 def test_without_a_queue_there_is_nothing_to_see_and_none_is_made(choose, labels, action):
     with pytest.raises(DataError, match="has no labelling queue yet"):
-        choose(action=action, labeller="kim")
+        choose(action=action, labeller="rater_a")
     assert not labels.exists()

@@ -72,7 +72,7 @@ def test_selecting_by_what_a_graph_says_and_looking_after_it_load_no_torch(typed
         ([], 1, "has no predictions yet: serve a model first"),
         (["action=status"], 1, "has no labelling queue yet"),
         (["count=0"], 2, "count"),
-        (["labeller='Anna Lee'"], 2, "labeller"),
+        (["labeller='Rater A'"], 2, "labeller"),
         (["acquisition=batchbald", "acquisition.combinations=1"], 2, "acquisition.combinations"),
         (["model=cnn"], 2, "model"),
     ],

@@ -67,13 +67,13 @@ def refused_port():
 @pytest.mark.parametrize("scheme", ["http", "https", "postgresql", "mysql+pymysql"])
 @pytest.mark.timeout(20)
 def test_address_where_nobody_answers_is_told_at_once(scheme):
-    uri = f"{scheme}://anna:s3cret@127.0.0.1:{refused_port()}/mlflow"
+    uri = f"{scheme}://user:s3cret@127.0.0.1:{refused_port()}/mlflow"
     begin = time.monotonic()
     with pytest.raises(TrackingError, match=r"^tracking\.uri: ") as caught:
         Tracking(uri=uri).client()
     assert time.monotonic() - begin < 8
     message = str(caught.value)
-    assert "anna:***@127.0.0.1" in message
+    assert "user:***@127.0.0.1" in message
     assert "s3cret" not in message
     assert "\n" not in message
 
@@ -148,7 +148,7 @@ def test_artifact_folder_that_cannot_be_made_names_its_key(store, tmp_path):
 @pytest.mark.parametrize(
     ("shown", "uri"),
     [
-        ("postgresql://anna:***@host/db", "postgresql://anna:pa:ss%40@host/db"),
+        ("postgresql://user:***@host/db", "postgresql://user:pa:ss%40@host/db"),
         ("http://host:5000/a", "http://host:5000/a"),
         ("sqlite:////tmp/a:b@c.db", "sqlite:////tmp/a:b@c.db"),
     ],

@@ -42,6 +42,14 @@ def stored(store):
     return [each for chunk in store.read(chunk=700) for each in chunk]
 
 
+def until(true, seconds=10):
+    """Wait until something is true."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 def write(url, count):
     """Write ``count`` predictions in batches of all sizes; print their ids."""
     store, size = TrafficStore(url), 1

@@ -21,17 +21,17 @@ def test_redis(monkeypatch):
     settings = Address("redis://host").settings
     assert settings["connection_string"].startswith("host:6379,db=0,")
     monkeypatch.setenv("REDISCLI_AUTH", "secret")
-    words = Address("rediss://anna@host:7000/3").settings["connection_string"].split(",")
+    words = Address("rediss://user@host:7000/3").settings["connection_string"].split(",")
     assert words[0] == "host:7000"
-    assert {"db=3", "username=anna", "password=secret", "ssl=true"} < set(words)
+    assert {"db=3", "username=user", "password=secret", "ssl=true"} < set(words)
 
 
 def test_postgres(monkeypatch):
     monkeypatch.setenv("PGPASSWORD", "secret")
-    settings = Address("postgresql://anna@host/features?sslmode=require").settings
+    settings = Address("postgresql://user@host/features?sslmode=require").settings
     assert settings["password"] == "secret" and settings["sslmode"] == "require"
     assert (settings["host"], settings["port"]) == ("host", 5432)
-    assert (settings["user"], settings["database"]) == ("anna", "features")
+    assert (settings["user"], settings["database"]) == ("user", "features")
 
 
 @pytest.mark.parametrize(

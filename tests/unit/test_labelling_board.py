@@ -12,7 +12,7 @@ from digits.contract.labelling_board import Board, Item
 
 SAMPLES = "abcd"
 CONTROL = "d"
-WHO = ("anna", "ben", "cem")
+WHO = ("rater_a", "rater_b", "rater_c")
 
 answers = st.tuples(
     st.sampled_from(SAMPLES),
@@ -63,7 +63,7 @@ def test_progress_is_what_a_count_of_the_standing_answers_gives(wanted):
 
 def test_queue_that_grows_keeps_what_was_counted():
     seen = board()
-    seen.apply(Event(1, "a", 1.0, "anna", "label", 3, None))
+    seen.apply(Event(1, "a", 1.0, "rater_a", "label", 3, None))
     seen.add([Item(5, 1, "e", None), Item(6, 2, "f", 4)])
     assert seen.progress() == Progress(4, 1, 0, 0)
 
@@ -72,9 +72,9 @@ def test_share_of_controls_is_asked_and_none_twice():
     seen = Board()
     seen.add(Item(place, place, f"{place}", 1 if place % 4 == 0 else None) for place in range(200))
     asked: list[Item] = []
-    while (item := seen.choose("anna", ())) is not None:
+    while (item := seen.choose("rater_a", ())) is not None:
         asked.append(item)
-        seen.apply(Event(len(asked), item.sample, 1.0, "anna", "label", 1, None))
+        seen.apply(Event(len(asked), item.sample, 1.0, "rater_a", "label", 1, None))
     assert len({each.sample for each in asked}) == len(asked)
     assert sum(each.control is None for each in asked) == 150
     assert 20 < sum(each.control is not None for each in asked) <= 50

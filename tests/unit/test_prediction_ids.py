@@ -23,3 +23,15 @@ def test_every_bit_that_is_not_fixed_is_drawn():
         together, common = together | int(each, 16), common & int(each, 16)
     free = 0x0FFF_3FFF_FFFF_FFFF_FFFF
     assert together & free == free and common & free == 0
+
+
+def test_ids_are_in_the_order_of_their_making():
+    ids = []
+    for _ in range(3):
+        ids.append(new_id())
+        time.sleep(0.003)
+    assert ids == sorted(ids)
+
+
+def test_what_is_no_id_of_ours_was_never_issued():
+    assert issued("0" * 32) is None

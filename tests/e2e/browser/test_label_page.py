@@ -73,7 +73,7 @@ def test_a_queue_is_labelled_with_the_keyboard_alone(
     service, store = labelled
     store.enqueue([_sample(1, suggestion=4), *map(_sample, (2, 3, 4))])
     page = visit(service.address, path="/label", **DESK)
-    _enter(page, "anna")
+    _enter(page, "rater_a")
     _see(page, 1)
     assert _said(page, "#guess") == "The model reads a 7, 63 % sure."
     assert _said(page, "#suggestion") == "Somebody says it is a 4."
@@ -103,7 +103,7 @@ def test_a_queue_is_labelled_with_the_keyboard_alone(
     assert _said(page, "#rest") == "Everything is labelled"
     assert _said(page, "#counts") == "4 of 4 labelled · 4 answered by you"
     assert [each.label for each in store.confirmed()] == [4, 8, 0, NOT_A_DIGIT]
-    assert {each.labeller for each in store.confirmed()} == {"anna"}
+    assert {each.labeller for each in store.confirmed()} == {"rater_a"}
     page.reload()  # the name is known, and so is what was done
     page.wait_for_selector("#rest:has-text('Everything is labelled')")
     page.keyboard.press("u")
@@ -116,7 +116,7 @@ def test_an_answer_is_shown_as_stored_only_once_it_is(
     service, store = labelled
     store.enqueue([_sample(1), _sample(2)])
     page = visit(service.address, path="/label", expected="ERR_INTERNET_DISCONNECTED")
-    _enter(page, "anna")
+    _enter(page, "rater_a")
     _see(page, 1)
     page.context.set_offline(True)
     page.keyboard.press("3")
@@ -134,7 +134,7 @@ def test_a_held_key_answers_once(visit: Open, labelled: tuple[Service, LabelStor
     service, store = labelled
     store.enqueue([_sample(number) for number in range(1, 9)])
     page = visit(service.address, path="/label")
-    _enter(page, "anna")
+    _enter(page, "rater_a")
     _see(page, 1)
     for _ in range(5):
         page.keyboard.down("7")  # repeats, since it is not let go
@@ -154,7 +154,7 @@ def test_keys_can_be_turned_off(visit: Open, labelled: tuple[Service, LabelStore
     service, store = labelled
     store.enqueue([_sample(1), _sample(2)])
     page = visit(service.address, path="/label", **DESK)
-    _enter(page, "anna")
+    _enter(page, "rater_a")
     _see(page, 1)
     page.locator("#keys").uncheck()
     page.keyboard.press("3")
@@ -174,23 +174,26 @@ def test_two_labellers_share_a_queue_and_what_they_dispute_goes_to_a_third(
     service, store = labelled
     store.enqueue([_sample(1), _sample(2)])
     first = visit(service.address, path="/label")
-    _enter(first, "anna")
+    _enter(first, "rater_a")
     _see(first, 1)
     second = visit(service.address, path="/label")
-    _enter(second, "ben")
+    _enter(second, "rater_b")
     _see(second, 2)
     first.keyboard.press("1")
     first.wait_for_selector("#sheet[data-state=empty]")
     assert _said(first, "#rest") == "Nothing left for you"
-    store.label("pool/1", "ben", 7)
+    store.label("pool/1", "rater_b", 7)
     second.keyboard.press("7")
     second.wait_for_selector("#counts:has-text('1 disputed')")
     third = visit(service.address, path="/label")
-    _enter(third, "cem")
+    _enter(third, "rater_c")
     _see(third, 1)
     third.keyboard.press("7")
     third.wait_for_selector("#counts:has-text('2 of 2 labelled')")
-    assert [(each.label, each.labeller) for each in store.confirmed()] == [(7, "ben"), (7, "ben")]
+    assert [(each.label, each.labeller) for each in store.confirmed()] == [
+        (7, "rater_b"),
+        (7, "rater_b"),
+    ]
 
 
 def test_who_gets_controls_wrong_is_shown(
@@ -199,17 +202,17 @@ def test_who_gets_controls_wrong_is_shown(
     service, store = labelled
     store.enqueue([_sample(1), _sample(2), *(_sample(i, control=3) for i in (3, 4, 5))])
     for number in (1, 3, 4):
-        store.label(f"pool/{number}", "eve", 9)
-    store.label("pool/1", "ben", 9)
+        store.label(f"pool/{number}", "rater_x", 9)
+    store.label("pool/1", "rater_b", 9)
     page = visit(service.address, path="/label", **DESK)
-    _enter(page, "anna")
-    page.wait_for_selector("#doubts:has-text('eve: look at the controls')")
+    _enter(page, "rater_a")
+    page.wait_for_selector("#doubts:has-text('rater_x: look at the controls')")
     page.locator("summary").click()
     page.get_by_role("columnheader", name="Agreement").wait_for()
     texts = "rows => rows.map((row) => [...row.cells].map((cell) => cell.textContent))"
     assert page.locator("#people-rows tr").evaluate_all(texts) == [
-        ["ben", "1", "100 % of 1", "–"],
-        ["eve", "1", "100 % of 1", "2 of 2 wrong"],
+        ["rater_b", "1", "100 % of 1", "–"],
+        ["rater_x", "1", "100 % of 1", "2 of 2 wrong"],
     ]
 
 
@@ -217,18 +220,18 @@ def test_a_key_and_a_name_are_asked_for(visit: Open, serve: Serve) -> None:
     service = serve(key="sesame")
     LabelStore(service.store.name).enqueue([_sample(1)])
     page = visit(service.address, path="/label", expected="401")
-    _enter(page, "anna b")
+    _enter(page, "rater a")
     assert page.locator("#name-form").is_visible()  # no name has a space
-    page.locator("#name").fill("anna")
+    page.locator("#name").fill("rater_a")
     page.keyboard.press("Enter")
     page.wait_for_selector("#key-form:visible")
     page.keyboard.type("sesame")
     page.keyboard.press("Enter")
     _see(page, 1)
     page.get_by_role("button", name="Somebody else?").click()
-    page.keyboard.type("ben")
+    page.keyboard.type("rater_b")
     page.keyboard.press("Enter")
-    page.wait_for_selector("#me-name:has-text('ben')")
+    page.wait_for_selector("#me-name:has-text('rater_b')")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -242,7 +245,7 @@ def test_axe_finds_nothing_and_everything_is_in_view(
     page.wait_for_selector("#name-form:visible")
     page.screenshot(path=shots / f"label-{screen}-{scheme}-name.png", full_page=True)
     assert _faults(page) == ""
-    _enter(page, "anna")
+    _enter(page, "rater_a")
     page.wait_for_selector("#rest:has-text('Nothing is queued')")
     page.screenshot(path=shots / f"label-{screen}-{scheme}-empty.png", full_page=True)
     assert _faults(page) == ""
@@ -250,7 +253,7 @@ def test_axe_finds_nothing_and_everything_is_in_view(
                    for digit in (7, 4, 3)])  # fmt: skip
     for number in (3, 4):
         store.enqueue([_sample(number, control=3)])
-        for labeller, label in (("eve", 9), ("anna", 3)):
+        for labeller, label in (("rater_x", 9), ("rater_a", 3)):
             store.label(f"pool/{number}", labeller, label)
     page.reload()
     page.wait_for_selector("#suggestion:not(:empty)")

@@ -1,4 +1,4 @@
-"""A service in this process, at a real port, answering from a small bundle."""
+"""A service in this process, at a real port, answering from a small bundle; and recorders."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from serving.app import create_app
 from serving.call import App
 from serving.listening import address_of, listen
 from serving.settings import Limits, Settings
+from tests.integration.traffic import recorder
 
 WAIT = 10  # seconds until a service has to be ready
 
@@ -87,3 +88,17 @@ def serving(app: App, listener: socket.socket, limits: Limits) -> Iterator[Clien
     finally:
         server.should_exit = True
         thread.join(WAIT)
+
+
+@pytest.fixture
+def start_recorder(traffic_url):
+    """Start recorders; close what the test has left open."""
+    started = []
+
+    def start(url=traffic_url, **settings):
+        started.append(recorder(url, **{"flush_seconds": 0.05} | settings))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close(5)

@@ -41,7 +41,7 @@ def test_one_sample_after_the_other_is_labelled_skipped_and_taken_back(labelling
     store.enqueue(rows)
 
     def ask(act, **form):
-        return labelling.post(f"{BASE}/{act}", {"labeller": "anna", **form}).json()
+        return labelling.post(f"{BASE}/{act}", {"labeller": "rater_a", **form}).json()
 
     desk = ask("next")
     sample = desk["sample"]
@@ -62,14 +62,14 @@ def test_one_sample_after_the_other_is_labelled_skipped_and_taken_back(labelling
     for _ in rows:
         desk = ask("label", number=ask("next")["sample"]["number"], label=-1)
     assert desk["sample"] is None
-    (anna,) = labelling.get(f"{BASE}/labellers").json()["labellers"]
-    assert (anna["name"], anna["labels"], anna["doubtful"]) == ("anna", 3, False)
+    (rater_a,) = labelling.get(f"{BASE}/labellers").json()["labellers"]
+    assert (rater_a["name"], rater_a["labels"], rater_a["doubtful"]) == ("rater_a", 3, False)
 
 
 def test_nothing_tells_a_control_from_other_samples(labelling, store):
     rows = [queued(), *(queued(sample=f"mnist/{i}", control=7) for i in range(50))]
     store.enqueue(rows)
-    desk = labelling.post(f"{BASE}/next", {"labeller": "anna"}).json()
+    desk = labelling.post(f"{BASE}/next", {"labeller": "rater_a"}).json()
     assert base64.b64decode(desk["sample"]["pixels"]) in {row.pixels for row in rows[1:]}
     names = {"number", "pixels", "probabilities", "digit", "confidence", "suggestion", "version"}
     assert set(desk["sample"]) == names
@@ -81,14 +81,14 @@ def test_nothing_tells_a_control_from_other_samples(labelling, store):
     [
         ("next", {"labeller": "a b"}, 422, "bad_field"),
         ("next", {"labeller": "x" * 33}, 422, "bad_field"),
-        ("next", {"labeller": "anna\n"}, 422, "bad_field"),
+        ("next", {"labeller": "rater_a\n"}, 422, "bad_field"),
         ("next", {}, 422, "bad_field"),
-        ("label", {"labeller": "anna", "number": 1}, 422, "bad_field"),
-        ("label", {"labeller": "anna", "number": 1, "label": 10}, 422, "bad_field"),
-        ("label", {"labeller": "anna", "number": 1, "label": True}, 422, "bad_field"),
-        ("label", {"labeller": "anna", "number": 7, "label": 3}, 404, "unknown_sample"),
-        ("skip", {"labeller": "anna", "number": 7}, 404, "unknown_sample"),
-        ("skip", {"labeller": "anna", "number": 7, "label": 3}, 422, "bad_field"),
+        ("label", {"labeller": "rater_a", "number": 1}, 422, "bad_field"),
+        ("label", {"labeller": "rater_a", "number": 1, "label": 10}, 422, "bad_field"),
+        ("label", {"labeller": "rater_a", "number": 1, "label": True}, 422, "bad_field"),
+        ("label", {"labeller": "rater_a", "number": 7, "label": 3}, 404, "unknown_sample"),
+        ("skip", {"labeller": "rater_a", "number": 7}, 404, "unknown_sample"),
+        ("skip", {"labeller": "rater_a", "number": 7, "label": 3}, 422, "bad_field"),
         ("undo", {"labeller": "a" * 5000}, 413, "too_large"),
     ],
 )
@@ -100,7 +100,7 @@ def test_wrong_request_is_told_and_nothing_is_kept(labelling, store, act, form, 
 
 
 def test_without_a_store_there_is_nothing_to_label(client):
-    answer = client.post(f"{BASE}/next", {"labeller": "anna"})
+    answer = client.post(f"{BASE}/next", {"labeller": "rater_a"})
     assert (answer.status_code, answer.json()["code"]) == (409, "nothing_kept")
 
 
@@ -108,7 +108,7 @@ def test_store_that_does_not_answer_is_told_without_its_place(bundle, tmp_path):
     (tmp_path / "traffic.db").mkdir()
     url = f"sqlite:///{tmp_path}/traffic.db"
     with running(Settings(pointer=bundle, port=0, traffic=Traffic(url=url))) as client:
-        answer = client.post(f"{BASE}/next", {"labeller": "anna"})
+        answer = client.post(f"{BASE}/next", {"labeller": "rater_a"})
     assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
     assert answer.headers["retry-after"] == "1"
     assert str(tmp_path) not in answer.text
@@ -122,10 +122,10 @@ def test_killed_service_loses_no_label_that_it_has_answered(bundle, store, tmp_p
     told = []
 
     def label(session, url):
-        desk = session.post(f"{url}{BASE}/next", json={"labeller": "anna"}, timeout=60).json()
+        desk = session.post(f"{url}{BASE}/next", json={"labeller": "rater_a"}, timeout=60).json()
         while True:
             number = desk["sample"]["number"]
-            form = {"labeller": "anna", "number": number, "label": 5}
+            form = {"labeller": "rater_a", "number": number, "label": 5}
             desk = session.post(f"{url}{BASE}/label", json=form, timeout=20).json()
             told.append(number)
 
@@ -153,11 +153,11 @@ def test_page_is_open_and_labels_want_the_key(bundle, store, monkeypatch):
     settings = Settings(pointer=bundle, port=0, traffic=Traffic(url=store.name))
     with running(settings) as client:
         assert "default-src 'none'" in client.get("/label").headers["content-security-policy"]
-        assert client.post(f"{BASE}/next", {"labeller": "anna"}).status_code == 401
+        assert client.post(f"{BASE}/next", {"labeller": "rater_a"}).status_code == 401
         assert client.get(f"{BASE}/labellers").status_code == 401
         headers = {"x-api-key": "sesame"}
-        right = client.post(f"{BASE}/next", {"labeller": "anna"}, headers=headers)
+        right = client.post(f"{BASE}/next", {"labeller": "rater_a"}, headers=headers)
         assert right.json()["sample"] is None
         foreign = {**headers, "sec-fetch-site": "cross-site"}
-        answer = client.post(f"{BASE}/next", {"labeller": "anna"}, headers=foreign)
+        answer = client.post(f"{BASE}/next", {"labeller": "rater_a"}, headers=foreign)
         assert (answer.status_code, answer.json()["code"]) == (403, "cross_site")

@@ -35,9 +35,9 @@ def test_a_prediction_is_found_with_the_label_that_counts(bundle, service, digit
             assert prediction[name] == answer[name]
         assert prediction["probabilities"] == pytest.approx(answer["probabilities"], abs=1e-6)
         row = TrafficStore(service.traffic.name).find(answer["id"]).prediction
-        service.labels.label(service.queue(row), "anna", 7)
+        service.labels.label(service.queue(row), "rater_a", 7)
         label = client.get(f"/v1/samples/{answer['id']}").json()["label"]
-        assert (label["label"], label["labeller"]) == (7, "anna")
+        assert (label["label"], label["labeller"]) == (7, "rater_a")
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_the_features_are_those_of_the_image(bundle, service, tmp_path):
 
     row = service.serve()[0]
     store = FeatureStore(root=str(tmp_path / "store"), online=f"sqlite:///{tmp_path}/online.db")
-    service.labels.label(service.queue(row), "anna", 7)
+    service.labels.label(service.queue(row), "rater_a", 7)
     service.push(store)
     with (
         answering(store, "127.0.0.1", 0) as address,

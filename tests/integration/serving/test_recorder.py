@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import sqlite3
 import subprocess
@@ -15,77 +14,45 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from digits.contract.prediction import issued, new_id
 from digits.contract.traffic import DAY, TrafficStore
 from digits.errors import ConfigError
-from serving.errors import RequestError
-from serving.feedback import feedback
 from serving.recorder import Recorder
 from serving.settings import Settings, Traffic
-from tests.integration.traffic import prediction, recorder, stored
+from tests.integration.traffic import prediction, recorder, stored, until
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def store(traffic_url):
-    store = TrafficStore(traffic_url)
-    yield store
-    store.close()
+ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.fixture
-def start(traffic_url):
-    """Start recorders; close what the test has left open."""
-    started = []
-
-    def start(url=traffic_url, **settings):
-        started.append(recorder(url, **{"flush_seconds": 0.05} | settings))
-        return started[-1]
-
-    yield start
-    for each in started:
-        each.close(5)
-
-
-def until(true, seconds=10):
-    """Wait until something is true."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-def test_prediction_is_written_soon_and_was_pending_until_then(start, store):
-    taken, row = start(), prediction()
+def test_prediction_is_written_soon_and_was_pending_until_then(start_recorder, traffic_store):
+    taken, row = start_recorder(), prediction()
     assert taken.put(row)
     assert taken.pending(row.id)
     until(lambda: not taken.pending(row.id))
-    assert store.find(row.id).prediction == row
+    assert traffic_store.find(row.id).prediction == row
     assert (taken.written, taken.dropped, taken.depth) == (1, 0, 0)
-    assert store.deployment("test").kind == "process"
+    assert traffic_store.deployment("test").kind == "process"
 
 
-def test_close_writes_what_waits(start, store):
-    taken = start(flush_seconds=60)
+def test_close_writes_what_waits(start_recorder, traffic_store):
+    taken = start_recorder(flush_seconds=60)
     rows = [prediction() for _ in range(3000)]
     assert {taken.put(row) for row in rows} == {True}
     begin = time.monotonic()
     assert taken.close(20)
     assert time.monotonic() - begin < 15
-    assert [each.prediction for each in stored(store)] == rows
+    assert [each.prediction for each in stored(traffic_store)] == rows
     assert taken.written == 3000
 
 
-def test_queue_that_fills_is_written_before_its_time(start, store):
-    taken = start(flush_seconds=60, queue=100)
+def test_queue_that_fills_is_written_before_its_time(start_recorder, traffic_store):
+    taken = start_recorder(flush_seconds=60, queue=100)
     time.sleep(0.1)
     assert {taken.put(prediction()) for _ in range(51)} == {True}
     until(lambda: taken.written == 51)
 
 
-def test_full_queue_drops_and_counts_and_never_waits(start, store):
-    taken = start(flush_seconds=60, queue=40, url="postgresql://nobody@127.0.0.1:9/none")
+def test_full_queue_drops_and_counts_and_never_waits(start_recorder, traffic_store):
+    taken = start_recorder(flush_seconds=60, queue=40, url="postgresql://nobody@127.0.0.1:9/none")
     for _ in range(100):  # one that waited would wait for the test's time limit
         taken.put(prediction())
     assert (taken.depth, taken.dropped, taken.written) == (40, 60, 0)
@@ -93,33 +60,33 @@ def test_full_queue_drops_and_counts_and_never_waits(start, store):
     assert taken.dropped == 100
 
 
-def test_of_many_at_once_those_are_kept_for_which_there_is_room(start, store):
-    taken, rows = start(flush_seconds=60, queue=40), [prediction() for _ in range(60)]
+def test_of_many_at_once_those_are_kept_for_which_there_is_room(start_recorder, traffic_store):
+    taken, rows = start_recorder(flush_seconds=60, queue=40), [prediction() for _ in range(60)]
     assert taken.put_many(rows[:15]) == 15
     assert taken.put_many(rows[15:]) == 25  # and it is written before its time
     until(lambda: taken.depth == 0)
-    assert [each.prediction for each in stored(store)] == rows[:40]
+    assert [each.prediction for each in stored(traffic_store)] == rows[:40]
     assert (taken.written, taken.dropped) == (40, 20)
 
 
-def test_no_images_are_kept_where_they_are_not_wanted(start, store, traffic_url):
-    taken, row = start(images=False), prediction(pixels=b"secret.." * 98)
+def test_no_images_are_kept_where_they_are_not_wanted(start_recorder, traffic_store, traffic_url):
+    taken, row = start_recorder(images=False), prediction(pixels=b"secret.." * 98)
     taken.put(row)
     taken.close(10)
-    assert stored(store)[0].prediction == row._replace(pixels=None)
+    assert stored(traffic_store)[0].prediction == row._replace(pixels=None)
     if "sqlite" in traffic_url:
         file = Path(traffic_url.removeprefix("sqlite:///"))
         for each in file.parent.iterdir():
             assert b"secret.." not in each.read_bytes()
 
 
-def test_refused_prediction_is_dropped_alone(start, store, caplog):
-    taken = start()
+def test_refused_prediction_is_dropped_alone(start_recorder, traffic_store, caplog):
+    taken = start_recorder()
     rows = [prediction(), prediction(digit=11), prediction(), prediction(key="\ud800")]
     for row in rows:
         taken.put(row)
     until(lambda: taken.depth == 0)
-    assert [each.prediction for each in stored(store)] == [rows[0], rows[2]]
+    assert [each.prediction for each in stored(traffic_store)] == [rows[0], rows[2]]
     assert (taken.written, taken.dropped) == (2, 2)
     assert caplog.text.count("the traffic store refuses a prediction") == 2
 
@@ -157,10 +124,12 @@ def test_every_prediction_is_written_once_or_counted_as_dropped(
     assert taken.written + taken.dropped == sum(batches)
 
 
-def test_locked_store_makes_predictions_wait_and_none_is_lost(tmp_path, monkeypatch, caplog, start):
+def test_locked_store_makes_predictions_wait_and_none_is_lost(
+    tmp_path, monkeypatch, caplog, start_recorder
+):
     monkeypatch.setattr("digits.contract.traffic_database.LOCKED_SECONDS", 0.1)
     url = f"sqlite:///{tmp_path}/traffic.db"
-    taken = start(url)
+    taken = start_recorder(url)
     rows = [prediction() for _ in range(10)]
     taken.put(rows[0])
     until(lambda: taken.written == 1)
@@ -183,8 +152,8 @@ def test_locked_store_makes_predictions_wait_and_none_is_lost(tmp_path, monkeypa
 @pytest.mark.parametrize(
     "traffic_url", [pytest.param("postgres", marks=pytest.mark.service)], indirect=True
 )
-def test_server_goes_and_comes_back(postgres, traffic_url, start):
-    taken = start()
+def test_server_goes_and_comes_back(postgres, traffic_url, start_recorder):
+    taken = start_recorder()
     taken.put(prediction())
     until(lambda: taken.written == 1)
     postgres.stop()
@@ -199,33 +168,33 @@ def test_server_goes_and_comes_back(postgres, traffic_url, start):
     store.close()
 
 
-def test_old_predictions_are_deleted_by_and_by(start, store, monkeypatch):
+def test_old_predictions_are_deleted_by_and_by(start_recorder, traffic_store, monkeypatch):
     monkeypatch.setattr("serving.recorder.PRUNE_SECONDS", 0.1)
-    taken = start(max_days=1.0)
+    taken = start_recorder(max_days=1.0)
     old = [prediction(time=time.time() - 2 * DAY) for _ in range(5000)]
     new = prediction()
     for row in [*old, new]:
         taken.put(row)
     until(lambda: taken.depth == 0)
-    until(lambda: len(stored(store)) == 1)
-    assert stored(store)[0].prediction == new
+    until(lambda: len(stored(traffic_store)) == 1)
+    assert stored(traffic_store)[0].prediction == new
 
 
-def test_store_is_held_to_its_size_while_it_is_written(start, store, monkeypatch):
+def test_store_is_held_to_its_size_while_it_is_written(start_recorder, traffic_store, monkeypatch):
     monkeypatch.setattr("serving.recorder.PRUNE_SECONDS", 0.1)
-    taken = start(max_bytes=1_000_000)
+    taken = start_recorder(max_bytes=1_000_000)
     rows = [prediction() for _ in range(5000)]
     assert taken.put_many(rows) == 5000
     until(lambda: taken.depth == 0)
-    until(lambda: len(stored(store)) < 2500, 20)
-    assert stored(store)[-1].prediction == rows[-1]
+    until(lambda: len(stored(traffic_store)) < 2500, 20)
+    assert stored(traffic_store)[-1].prediction == rows[-1]
 
 
-def test_queue_is_bounded_while_a_batch_is_written(start, monkeypatch):
+def test_queue_is_bounded_while_a_batch_is_written(start_recorder, monkeypatch):
     may_go_on = threading.Event()
     write = TrafficStore.write
     monkeypatch.setattr(TrafficStore, "write", lambda *a: may_go_on.wait(20) and write(*a))
-    taken = start(queue=10)
+    taken = start_recorder(queue=10)
     assert taken.put_many([prediction() for _ in range(8)]) == 8
     until(lambda: taken._writing)
     assert taken.put_many([prediction() for _ in range(8)]) == 2
@@ -234,25 +203,25 @@ def test_queue_is_bounded_while_a_batch_is_written(start, monkeypatch):
     assert taken.dropped == 6
 
 
-def test_recorder_that_has_nothing_to_do_rests(start, monkeypatch):
+def test_recorder_that_has_nothing_to_do_rests(start_recorder, monkeypatch):
     flushes = []
     flush = Recorder._flush
     monkeypatch.setattr(Recorder, "_flush", lambda self: flushes.append(1) or flush(self))
-    taken = start(flush_seconds=0.1)
+    taken = start_recorder(flush_seconds=0.1)
     time.sleep(1)
     assert taken.close(5)
     assert 1 <= len(flushes) <= 12
 
 
-def test_recorder_rests_ever_longer_where_the_store_does_not_answer(start):
-    taken = start(flush_seconds=0.1, url="postgresql://nobody@127.0.0.1:9/none")
+def test_recorder_rests_ever_longer_where_the_store_does_not_answer(start_recorder):
+    taken = start_recorder(flush_seconds=0.1, url="postgresql://nobody@127.0.0.1:9/none")
     until(lambda: taken.failures >= 1)
     time.sleep(1.5)
     assert taken.failures <= 4
 
 
-def test_what_cannot_be_written_before_the_end_is_given_up_and_told(start, caplog):
-    taken = start(url="postgresql://nobody@127.0.0.1:9/none")
+def test_what_cannot_be_written_before_the_end_is_given_up_and_told(start_recorder, caplog):
+    taken = start_recorder(url="postgresql://nobody@127.0.0.1:9/none")
     taken.put(prediction())
     assert not taken.close(0.3)
     assert taken.dropped == 1
@@ -265,14 +234,14 @@ def test_recorder_without_a_place_is_refused():
         Recorder(Traffic(url=None), deployment="test")
 
 
-def test_kill_loses_no_more_than_the_last_moment(store, traffic_url, tmp_path):
+def test_kill_loses_no_more_than_the_last_moment(traffic_store, traffic_url, tmp_path):
     flush, report = 0.1, tmp_path / "report"
     command = [sys.executable, "-m", "tests.integration.traffic", "record", traffic_url, str(flush)]
     with report.open("w") as stdout, subprocess.Popen(command, cwd=ROOT, stdout=stdout) as process:
         until(lambda: report.read_text().count("\n") > 2500, 60)
         process.kill()
     queued = [line.split() for line in report.read_text().splitlines()]
-    kept = {each.prediction.id for each in stored(store)}
+    kept = {each.prediction.id for each in stored(traffic_store)}
     lost = [(identifier, float(when)) for identifier, when in queued if identifier not in kept]
     assert process.returncode == -signal.SIGKILL
     assert len(kept) > 1000
@@ -284,88 +253,12 @@ def test_kill_loses_no_more_than_the_last_moment(store, traffic_url, tmp_path):
     assert all(end - when < flush + 1.0 for _, when in lost)  # and a commit, on a busy disk
 
 
-def correct(*arguments, **named):
-    return asyncio.run(feedback(*arguments, **named))
-
-
-def test_correction_is_committed_when_it_is_answered(start, store):
-    taken = start(flush_seconds=0.2)
-    row = prediction()
-    taken.put(row)
-    correct(taken, row.id, 7)  # still in the queue
-    assert store.find(row.id).suggestion == 7
-    correct(taken, row.id, 1, origin="page")
-    assert store.find(row.id).suggestion == 1
-    (kept,) = store.corrections()
-    assert [(each.label, each.origin) for each in kept] == [(7, "api"), (1, "page")]
-
-
-def test_prediction_of_another_worker_is_waited_for(start, store):
-    mine, other = start(), start(flush_seconds=0.3)
-    row = prediction()
-    other.put(row)
-    correct(mine, row.id, 2)
-    assert store.find(row.id).suggestion == 2
-
-
-@pytest.mark.parametrize(
-    "identifier", ["", "x", "0" * 32, "01a2184a226579d298ca87924c34d0f0", "a'; DROP TABLE x"]
-)
-def test_id_of_nothing_is_refused_at_once(start, identifier):
-    taken = start(flush_seconds=1.0)
-    begin = time.monotonic()
-    with pytest.raises(RequestError, match="no prediction has the id") as caught:
-        correct(taken, identifier, 2)
-    assert time.monotonic() - begin < 2
-    assert (caught.value.status, caught.value.code) == (404, "unknown_prediction")
-
-
-def test_fresh_id_of_nothing_is_refused_after_a_while(start, monkeypatch):
-    monkeypatch.setattr("serving.feedback.CLOCK_SECONDS", 0.3)
-    with pytest.raises(RequestError, match="no prediction has the id"):
-        correct(start(), new_id(), 2)
-
-
-@pytest.mark.parametrize("label", [10, -1, True, "3", 2.0])
-def test_label_that_is_no_digit_is_refused(start, label):
-    with pytest.raises(RequestError, match="is no digit from 0 to 9") as caught:
-        correct(start(), new_id(), label)
-    assert caught.value.status == 400
-
-
-def test_store_that_does_not_answer_is_told_without_its_place(start, caplog):
-    taken = start("postgresql://nobody@127.0.0.1:9/none")
-    row = prediction(id=new_id())
-    with pytest.raises(RequestError, match="cannot be written now; try again") as caught:
-        correct(taken, row.id, 2)
-    assert caught.value.status == 503
-    assert caught.value.headers == {"Retry-After": "1"}
-    assert "127.0.0.1" in caplog.text
-
-
-def test_waiting_correction_leaves_the_event_loop_free(start, store):
-    taken = start(flush_seconds=0.3)
-    row = prediction()
-
-    async def both():
-        task = asyncio.create_task(feedback(taken, row.id, 2))
-        taken.put(row)
-        ticks = 0
-        while not task.done():
-            await asyncio.sleep(0.001)
-            ticks += 1
-        return ticks
-
-    taken.store()
-    assert asyncio.run(both()) > 20  # one or two, were the loop held up until the flush
-
-
 @pytest.mark.parametrize(
     ("url", "message"),
     [
         ("traffic.db", "write sqlite:///"),
         ("mysql://host/traffic", "write sqlite:///"),
-        ("postgresql://anna:s3cret@host/traffic", "as PGPASSWORD"),
+        ("postgresql://user:s3cret@host/traffic", "as PGPASSWORD"),
     ],
 )
 def test_wrong_address_is_refused_before_the_service_starts(url, message):
@@ -373,14 +266,3 @@ def test_wrong_address_is_refused_before_the_service_starts(url, message):
         Settings.of({"pointer": "model", "traffic": {"url": url}})
     assert "serving.traffic.url" in str(caught.value)
     assert "s3cret" not in str(caught.value)
-
-
-def test_ids_are_of_their_time_and_in_its_order():
-    ids = []
-    for _ in range(3):
-        ids.append(new_id())
-        time.sleep(0.003)
-    assert ids == sorted(ids)
-    assert all(abs(issued(each) - time.time()) < 5 for each in ids)
-    assert len({new_id() for _ in range(20_000)}) == 20_000
-    assert issued("0" * 32) is None

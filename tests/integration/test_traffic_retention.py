@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from digits.contract.traffic import DAY
 from tests.integration.traffic import prediction, stored

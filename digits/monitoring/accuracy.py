@@ -26,7 +26,7 @@ from digits.monitoring.signals import Signals
 from digits.monitoring.strangeness import Strangeness
 from digits.monitoring.worlds import Numbers, Seen, given, log_likelihood, worlds
 
-RIDGE = 1e-3  # of the fits, per image
+RIDGE = 1e-4  # of the fits, per image; by leaving out one perturbation at a time
 LEAST_SPREAD = 0.5  # of the offsets
 UNKNOWN = 1.5  # times as far others scatter than the perturbations that are known
 WIDE = 2.0  # deviation of an offset of one perturbation that is believed
@@ -99,7 +99,7 @@ class Trust:
             spread=1.0,
         )
         plain, _ = trust.features(reference.signals)
-        known = _logistic(plain, reference.right, np.ones(len(plain)), RIDGE / 10)
+        known = _logistic(plain, reference.right, np.ones(len(plain)), RIDGE)
         each = [trust.features(one.signals)[1] for one in perturbed]
         weights = [trust.foreign(one.signals) + FLOOR for one in perturbed]
         right = np.concatenate([one.right for one in perturbed])

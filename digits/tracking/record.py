@@ -90,10 +90,14 @@ def run_id_in(file: Path) -> str | None:
         return None
 
 
-def git_commit(folder: Path) -> str:
+def git_commit(folder: Path, *, but: str | None = None) -> str:
     """Return the commit checked out at ``folder``, ``-dirty`` appended for local changes.
 
     Outside a checkout what ``DIGITS_COMMIT`` says, as in an image of ours; else ``unknown``.
+
+    Args:
+        folder: in the checkout.
+        but: a folder of the checkout whose changes do not count, as a path from its top.
     """
 
     def git(*arguments: str) -> str:
@@ -107,7 +111,8 @@ def git_commit(folder: Path) -> str:
 
     try:
         commit = git("rev-parse", "HEAD")
-        changes = git("status", "--porcelain", "--untracked-files=no")
+        rest = [] if but is None else ["--", ":(top)", f":(top,exclude){but}"]
+        changes = git("status", "--porcelain", "--untracked-files=no", *rest)
     except (OSError, subprocess.SubprocessError):
         return os.environ.get("DIGITS_COMMIT") or "unknown"
     return f"{commit}-dirty" if changes else commit

@@ -132,8 +132,8 @@ def show(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> No
 
 
 def commit() -> str:
-    """Return the commit that is measured, marked where the tree differs from it."""
-    full = git_commit(ROOT)
+    """Return the commit that is measured, marked where the tree but for results differs from it."""
+    full = git_commit(ROOT, but="docs/results")
     return f"{full[:12]}-dirty" if full.endswith("-dirty") else full[:12]
 
 

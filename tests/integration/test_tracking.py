@@ -179,9 +179,14 @@ def test_commit_of_a_folder(tmp_path, monkeypatch):
 
     git("init")
     (tmp_path / "a").write_text("1")
-    git("add", "a")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "b").write_text("1")
+    git("add", "a", "results")
     git("commit", "-m", "one")
     clean = git_commit(tmp_path)
     assert re.fullmatch("[0-9a-f]{40}", clean)
-    (tmp_path / "a").write_text("2")
+    (tmp_path / "results" / "b").write_text("2")
     assert git_commit(tmp_path) == f"{clean}-dirty"
+    assert git_commit(tmp_path, but="results") == clean
+    (tmp_path / "a").write_text("2")
+    assert git_commit(tmp_path, but="results") == f"{clean}-dirty"

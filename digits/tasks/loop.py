@@ -14,7 +14,9 @@ from digits.contract.labelling import LabelStore
 from digits.contract.traffic import TrafficStore
 from digits.data.source import Source
 from digits.deployment.local import Local
+from digits.deployment.resolve import aliases_of
 from digits.errors import ConfigError, Finding, MissingExtraError
+from digits.promotion.champion import CHAMPION
 from digits.registry.versions import RegisteredName
 from digits.tasks.progress import progress
 from digits.tasks.screens.loop import line, report
@@ -23,6 +25,7 @@ from digits.tasks.turn.plan import Plan
 from digits.tasks.turn.state import State, Step, claimed, digest_of
 from digits.tasks.turn.turn import Turn
 from digits.tasks.typed import Commands, data_of, typed
+from digits.tracking.faults import explained
 from digits.tracking.record import Record
 from digits.tracking.run import Run
 from digits.tracking.store import Tracking
@@ -81,13 +84,14 @@ def loop(
         Accuracy on digits under the corruption, in the end.
 
     Raises:
-        ConfigError: it is one of several jobs.
+        ConfigError: it is one of several jobs, or the champion learned from other data.
         MissingExtraError: a step would need what is not installed.
         LoopError: another loop is at work there, a step failed, or no drift was seen.
     """
     if record.job is not None:
         raise ConfigError([Finding("task", "loop has one store and one service: no -m")])
     _check_extras(plan)
+    _check_champion(tracking, registered_name, source.name)
     place = Path(folder).expanduser().absolute()
     with claimed(place, traffic_url):
         state = State.of(place, digest_of(record), fresh=fresh)
@@ -104,7 +108,7 @@ def loop(
                     "features": [f"features.root={typed(place / 'features')}"],
                     "serving": [f"serving.traffic.url={typed(traffic_url)}"],
                 },
-                folder=place / "steps",
+                folder=state.steps_folder,
                 more=plan.more,
             ),
             digits=data.validation,
@@ -135,6 +139,22 @@ def _check_extras(plan: Plan) -> None:
             continue
         if find_spec(module) is None:
             raise MissingExtraError(extra, module)
+
+
+def _check_champion(tracking: Tracking, name: str, data: str) -> None:
+    """Refuse a champion that reads other digits than those that visitors write."""
+    client = tracking.client()
+    number = (aliases_of(client, name) or {}).get(CHAMPION)
+    if number is None:
+        return
+    with explained(client.tracking_uri):
+        learned = client.get_model_version(name, str(number)).tags.get("data_name")
+    if learned != data:
+        message = (
+            f"{name}/{number} learned from {learned}, the visitors of this loop write {data}: "
+            f"choose another registry.name"
+        )
+        raise ConfigError([Finding("registry.name", message)])
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""One turn of the loop as it is typed: killed, gone on with; where its last answer comes from."""
+"""Turns of the loop as they are typed: killed, gone on with, followed by another."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def until(condition: Callable[[], object], seconds: float = 120) -> None:
 
 def test_step_of_a_killed_loop_ends_too(program: Program) -> None:
     process = program.start("task=loop", 'loop.more.train_first=["trainer.max_epochs=500"]')
-    begun = program.folder / "outputs" / "loop" / "steps" / "train_first" / "run.json"
-    until(begun.exists)
+    steps = program.folder / "outputs" / "loop" / "steps"
+    until(lambda: list(steps.glob("*/train_first/run.json")))
     (step,) = children_of(process.pid)
     process.kill()
     process.communicate()
@@ -96,3 +96,10 @@ def test_killed_loop_goes_on_and_recovers_without_a_failed_request(program: Prog
     assert lineage.returncode == 0, lineage.stderr
     for expected in ("prediction", "deployment", "model version loop 2", "data"):
         assert expected in lineage.stdout
+
+    short = 'loop.more.retrain=["trainer.max_epochs=3"]'
+    again = program(*LOOP, "loop.shift=motion_blur", short, timeout=500)
+    assert again.returncode == 0, again.stderr
+    assert "loop/2 is the champion" in again.stdout
+    added = [run.data.tags.get("digits.features_added") for run in program.runs()]
+    assert sorted(filter(None, added)) == ["120", "60"]  # what both turns have labelled

@@ -7,11 +7,16 @@ import pytest
 
 from digits.contract.labelling import LabelStore
 from digits.contract.traffic import TrafficStore
+from digits.data.uci import Uci
+from digits.errors import ConfigError
+from digits.registry.versions import register
+from digits.tasks.loop import loop
 from digits.tasks.turn import steps
 from digits.tasks.turn.labellers import wait_for_people
 from digits.tasks.turn.plan import Plan
 from digits.tasks.turn.state import State
 from digits.tasks.turn.turn import Turn
+from digits.tracking.store import Tracking
 from tests.integration.labelling import queued
 from tests.unit.test_loop import prediction
 
@@ -65,3 +70,31 @@ def test_people_may_skip_what_they_cannot_tell(turn):
     turn.labels.label(samples[0].sample, "rater_a", 3)
     turn.labels.skip(samples[1].sample, "rater_a")
     wait_for_people(turn.labels, "http://127.0.0.1:1")  # comes back
+
+
+def test_champion_of_other_data_is_refused_before_anything_is_made(stored, store, record, tmp_path):
+    client, run_id, manifest = stored
+    register(client, name="loop", run_id=run_id, manifest=manifest)
+    client.set_registered_model_alias("loop", "champion", "1")
+    place = tmp_path / "loop"
+    with pytest.raises(
+        ConfigError, match=r"loop/1 learned from bars, .* write uci"
+    ):
+        loop(
+            record,
+            plan=Plan("fog", labels=1),
+            source=Uci(),
+            tracking=Tracking(uri=store),
+            traffic_url=f"sqlite:///{place}/traffic.db",
+            folder=str(place),
+            registered_name="loop",
+        )
+    assert not place.exists()
+
+
+def test_steps_of_a_turn_are_not_those_of_another(tmp_path):
+    first = State.of(tmp_path, "d" * 64, fresh=False)
+    first.write()
+    resumed = State.of(tmp_path, "d" * 64, fresh=False)
+    later = State(tmp_path, "d" * 64, began=first.began + 1)
+    assert first.steps_folder == resumed.steps_folder != later.steps_folder

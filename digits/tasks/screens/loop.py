@@ -84,7 +84,7 @@ def report(turn: Turn, record: Record, run: Run) -> float:
             f"{numbers['loop/requests']:.0f}, {numbers['loop/requests_failed']:.0f} failed",
         ),
         ("picture", str(picture)),
-        ("steps", str(state.folder / "steps")),
+        ("steps", str(state.steps_folder)),
         ("run", run.id),
     ]
     traffic = f"traffic.url={turn.traffic_url}"

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -87,6 +88,12 @@ class State:
                 f"fresh=true"
             )
         return found
+
+    @property
+    def steps_folder(self) -> Path:
+        """What the steps of this turn leave: apart from those before it, which nothing resumes."""
+        began = datetime.fromtimestamp(self.began, UTC)
+        return self.folder / "steps" / f"{began:%Y-%m-%d_%H-%M-%S}"
 
     def last(self) -> str:
         """Return the name of the last step that is done."""

@@ -77,9 +77,7 @@ def test_champion_of_other_data_is_refused_before_anything_is_made(stored, store
     register(client, name="loop", run_id=run_id, manifest=manifest)
     client.set_registered_model_alias("loop", "champion", "1")
     place = tmp_path / "loop"
-    with pytest.raises(
-        ConfigError, match=r"loop/1 learned from bars, .* write uci"
-    ):
+    with pytest.raises(ConfigError, match=r"loop/1 learned from bars, .* write uci"):
         loop(
             record,
             plan=Plan("fog", labels=1),

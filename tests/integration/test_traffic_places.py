@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy import event
 
 from digits.contract.traffic import TrafficStore
 from digits.contract.traffic_tables import SCHEMA_VERSION
-from digits.errors import TrafficError
+from digits.errors import MissingExtraError, TrafficError
 from tests.integration.traffic import prediction, stored
 
 
@@ -33,7 +34,26 @@ def test_creation_that_was_cut_short_is_completed(traffic_store, traffic_url):
     again = TrafficStore(traffic_url)
     again.write([prediction()])
     assert list(again.corrections()) == []
+    with again._transaction() as connection:
+        versions = connection.exec_driver_sql("SELECT version FROM traffic_schema").all()
+    assert versions == [(SCHEMA_VERSION,)]
     again.close()
+
+
+def test_file_that_is_there_without_our_tables_gets_them(tmp_path):
+    (tmp_path / "traffic.db").touch()
+    store = TrafficStore(f"sqlite:///{tmp_path}/traffic.db")
+    store.write([prediction()])
+    assert len(stored(store)) == 1
+    store.close()
+
+
+def test_path_may_begin_at_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    store = TrafficStore("sqlite:///~/new/traffic.db")
+    store.write([prediction()])
+    store.close()
+    assert (tmp_path / "new" / "traffic.db").stat().st_size > 0
 
 
 def test_looking_whether_there_is_a_store_creates_none(tmp_path):
@@ -50,7 +70,9 @@ def test_commit_on_sqlite_outlives_a_power_cut_and_lets_readers_be(tmp_path):
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys", "auto_vacuum")
         }
+        kept = connection.exec_driver_sql("PRAGMA journal_size_limit").scalar_one()
     store.close()
+    assert kept == 32_768_000  # bytes: a journal that grew once does not stay so
     # 2: what is committed is on the disk (FULL), and space is given back little by little.
     assert told == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "auto_vacuum": 2}
 
@@ -124,7 +146,7 @@ def test_server_that_is_not_there_is_told_without_its_password():
     [
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
-        ("traffic.db", "is no address of a database"),
+        ("traffic.db", "traffic.db is no address of a database"),
         ("mysql://user:s3cret@host/x", "mysql is not supported"),
         ("nodb:///x", "nodb is not supported"),
     ],
@@ -134,3 +156,31 @@ def test_address_that_is_none_is_named(url, message):
         TrafficStore(url)
     assert str(caught.value).startswith("traffic.url: ")
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.timeout(30)
+def test_short_name_of_postgresql_will_do():
+    store = TrafficStore("postgres://127.0.0.1:9/traffic")
+    with pytest.raises(TrafficError, match=r"127\.0\.0\.1:9.* cannot be used"):
+        store.write([prediction()])
+    store.close()
+
+
+def test_missing_driver_is_told_with_what_brings_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(MissingExtraError, match="psycopg.*scripts/bootstrap serve"):
+        TrafficStore("postgresql://127.0.0.1:9/traffic")
+
+
+@pytest.mark.parametrize(
+    "traffic_url", [pytest.param("postgres", marks=pytest.mark.service)], indirect=True
+)
+def test_server_that_hangs_is_not_waited_for_for_ever(traffic_store):
+    with traffic_store._transaction() as connection:
+        shown = [
+            connection.exec_driver_sql(f"SHOW {name}").scalar_one()
+            for name in ("statement_timeout", "lock_timeout")
+        ]
+        asked = connection.connection.driver_connection.info.get_parameters()
+    assert shown == ["30s", "10s"]
+    assert (asked["connect_timeout"], asked["tcp_user_timeout"]) == ("5", "10000")

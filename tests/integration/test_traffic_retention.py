@@ -40,6 +40,7 @@ def test_as_many_stay_as_the_size_allows(traffic_store):
     traffic_store.write(rows)
     with traffic_store._transaction() as connection:
         count, used = traffic_store._database.held(connection)
+    assert count == 1000
     assert traffic_store.prune(max_days=None, max_bytes=used) == 0
     gone = traffic_store.prune(max_days=None, max_bytes=used // 2)
     assert gone == count - count * (used // 2) // used
@@ -69,3 +70,8 @@ def test_numbers_go_on_when_all_predictions_were_deleted(traffic_store):
     traffic_store.prune(max_days=1, max_bytes=None)
     traffic_store.write([prediction()])
     assert [each.number for each in stored(traffic_store)] == [2]
+
+
+def test_nothing_is_forgotten_where_nothing_is_kept(traffic_store):
+    traffic_store.write([])
+    assert traffic_store.prune(max_days=1, max_bytes=1) == 0

@@ -168,7 +168,7 @@ def test_short_name_of_postgresql_will_do():
 
 def test_missing_driver_is_told_with_what_brings_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(MissingExtraError, match="psycopg.*scripts/bootstrap serve"):
+    with pytest.raises(MissingExtraError, match=r"psycopg.*scripts/bootstrap serve"):
         TrafficStore("postgresql://127.0.0.1:9/traffic")
 
 

@@ -107,7 +107,7 @@ def detect(turn: Turn) -> Facts:
             return {**sent, "shift": turn.plan.shift, **seen}
     raise LoopError(
         f"No drift is seen after {requests} digits under {turn.plan.shift}: this model withstands "
-        f"it; try another loop.shift"
+        f"it; try another loop.shift, with fresh=true"
     )
 
 

@@ -21,10 +21,11 @@ from digits.registry.versions import RegisteredName
 from digits.tasks.progress import progress
 from digits.tasks.screens.loop import line, report
 from digits.tasks.turn import steps
+from digits.tasks.turn.commands import Commands
 from digits.tasks.turn.plan import Plan
 from digits.tasks.turn.state import State, Step, claimed, digest_of
 from digits.tasks.turn.turn import Turn
-from digits.tasks.typed import Commands, data_of, typed
+from digits.tasks.typed import data_of, typed
 from digits.tracking.faults import explained
 from digits.tracking.record import Record
 from digits.tracking.run import Run

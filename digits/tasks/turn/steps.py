@@ -12,11 +12,12 @@ from digits.errors import DriftError, LoopError, RegistryError, RejectedError
 from digits.promotion import champion
 from digits.registry.versions import CHALLENGER
 from digits.tasks.invocation import answering
+from digits.tasks.turn.commands import metrics_of
 from digits.tasks.turn.labellers import ask_oracle, wait_for_people
 from digits.tasks.turn.state import State
 from digits.tasks.turn.turn import Turn
 from digits.tasks.turn.visitors import accuracy, is_worse, wait_for
-from digits.tasks.typed import metrics_of, typed
+from digits.tasks.typed import typed
 
 Facts = Mapping[str, Any]
 REJECTED = RejectedError.exit_code

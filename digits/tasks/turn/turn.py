@@ -8,10 +8,10 @@ from digits.contract.labelling import LabelStore
 from digits.contract.traffic import TrafficStore
 from digits.data.types import Split
 from digits.deployment.local import Local
+from digits.tasks.turn.commands import Commands
 from digits.tasks.turn.plan import Plan
 from digits.tasks.turn.state import State
 from digits.tasks.turn.visitors import Visit, Visitors, visits
-from digits.tasks.typed import Commands
 from digits.tracking.store import Tracking
 from serving.settings import api_keys
 

@@ -33,10 +33,15 @@ SWEEPER = "hydra_plugins/ray_tune_sweeper"
 
 @dataclass(frozen=True)
 class Part:
-    """Modules and the tests that are there for them, as paths from the root."""
+    """Modules and the tests that are there for them, as paths from the root.
+
+    Attributes:
+        marked: which of the tests by their marks, a filter of pytest's; None: the default ones.
+    """
 
     modules: tuple[str, ...]
     tests: tuple[str, ...]
+    marked: str | None = None
 
 
 PARTS = {
@@ -80,6 +85,7 @@ PARTS = {
             *(f"tests/integration/test_traffic{name}.py" for name in ("", "_retention", "_places")),
             *(f"tests/integration/serving/test_{name}.py" for name in ("recorder", "feedback")),
         ),
+        marked="service or not service",  # they start a PostgreSQL
     ),
 }
 
@@ -105,13 +111,16 @@ class Workspace:
             "source_paths": ["digits", "hydra_plugins", "serving", "pipelines"],
             "only_mutate": self.part.modules,
             "also_copy": ["conf", "run.py", "scripts"],
-            "pytest_add_cli_args": ["-p", "scripts.cleared_caches"],
+            "pytest_add_cli_args": ["-p", "scripts.cleared_caches", *self._marks()],
             "pytest_add_cli_args_test_selection": self.part.tests,
             "use_git_change_detection": False,
         }
         with (self.folder / "pyproject.toml").open("a", encoding="utf-8") as stream:
             stream.write("\n[tool.mutmut]\n")
             stream.writelines(f"{key} = {json.dumps(value)}\n" for key, value in options.items())
+
+    def _marks(self) -> list[str]:
+        return [] if self.part.marked is None else ["-m", self.part.marked]
 
     def mutmut(self, *arguments: str, may_fail: bool = False) -> str:
         """Run mutmut and return what it says; a failure ends this program, unless it may be."""

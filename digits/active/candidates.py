@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ def of_traffic(
     *,
     since: float | None = None,
     until: float | None = None,
+    name: str | None = None,
     limit: int,
 ) -> Candidates:
     """Return what was served and not queued yet, the newest where there are more than ``limit``.
@@ -62,6 +64,7 @@ def of_traffic(
         known: samples that were queued before.
         since: no earlier ones, in seconds since 1970 (UTC).
         until: only earlier ones.
+        name: of the registered model that answered; None: any.
         limit: most images.
 
     Raises:
@@ -71,7 +74,7 @@ def of_traffic(
     seen = bare = 0
     found: dict[bytes, Stored] = {}
     if store.exists():
-        for chunk in store.read(since=since, until=until):
+        for chunk in store.read(since=since, until=until, name=name):
             for stored in chunk:
                 seen += 1
                 pixels = stored.prediction.pixels
@@ -83,7 +86,7 @@ def of_traffic(
                     if len(found) > limit:
                         del found[next(iter(found))]
     if not found:
-        raise DataError(_why_none(store, seen, bare, since, until))
+        raise DataError(_why_none(store, seen, bare, since, until, name))
     rows = list(found.values())
     images = np.frombuffer(b"".join(found), np.uint8).reshape(-1, 28, 28)
     return Candidates(
@@ -114,23 +117,40 @@ def of_data(data: Digits, known: Collection[str], *, limit: int) -> Candidates:
 
 
 def unqueued(data: Digits, known: Collection[str]) -> NDArray[np.int64]:
-    """Return the places int64 in the training split whose images were not queued yet."""
-    left = [place for place in range(len(data.train)) if named(data, place) not in known]
-    return np.array(left, np.int64)
+    """Return the places int64 in the training split whose images were not queued yet.
+
+    Of images that are equal to the pixel only the first counts.
+    """
+    places: dict[str, int] = {}
+    for place in range(len(data.train)):
+        places.setdefault(named(data, place), place)
+    return np.array([place for name, place in places.items() if name not in known], np.int64)
 
 
 def named(data: Digits, place: int) -> str:
-    """Return the name in the labelling queue of an image of the training split."""
-    return f"{data.name}/{place}"
+    """Return the name in the labelling queue of an image of the training split.
+
+    By its pixels: so it is the same in another split or version of the data.
+    """
+    return f"{data.name}/{hashlib.sha256(data.train.images[place].tobytes()).hexdigest()[:16]}"
 
 
 def _why_none(
-    store: TrafficStore, seen: int, bare: int, since: float | None, until: float | None
+    store: TrafficStore,
+    seen: int,
+    bare: int,
+    since: float | None,
+    until: float | None,
+    name: str | None,
 ) -> str:
     elsewhere = "or take another pool: pool=data"
     served = store.served() if store.exists() else []
     if not served:
         return f"traffic.url: {store.name} has no predictions yet: serve a model first, {elsewhere}"
+    if name is not None:
+        served = [each for each in served if each.version.startswith(f"{name}/")]
+        if not served:
+            return f"traffic.url: {store.name} has no predictions of {name}: serve it, {elsewhere}"
     if not seen:
         first, last = min(each.first for each in served), max(each.last for each in served)
         return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import csv
 import io
 import itertools
@@ -30,7 +31,7 @@ class Method:
     """One acquisition over its seeds.
 
     Attributes:
-        name: of the acquisition.
+        name: of the acquisition; with the beginning of a digest where there are several of it.
         curves: one for each seed.
     """
 
@@ -60,11 +61,15 @@ class Method:
         return labels, np.quantile(np.array(values, np.float64), QUARTILES, axis=0)
 
 
-def methods(curves: Sequence[Curve]) -> list[Method]:
-    """Gather curves by their acquisition, in the order of the names."""
-    ordered = sorted(curves, key=lambda curve: (curve.acquisition, curve.seed))
-    groups = itertools.groupby(ordered, key=lambda curve: curve.acquisition)
-    return [Method(name, list(group)) for name, group in groups]
+def methods(kept: Mapping[str, Sequence[Curve]]) -> list[Method]:
+    """Name the curves of each method, ``<acquisition>-<digest of its settings>``, in that order."""
+    names = collections.Counter(curves[0].acquisition for curves in kept.values())
+    found = []
+    for method, curves in sorted(kept.items()):
+        name = curves[0].acquisition
+        digest = method.rpartition("-")[2]
+        found.append(Method(name if names[name] == 1 else f"{name} {digest[:6]}", list(curves)))
+    return found
 
 
 def figures(method: Method, places: Sequence[int]) -> Mapping[str, str]:

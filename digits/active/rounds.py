@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -106,13 +106,15 @@ class Kept:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.file(method, curve.seed), curve.model_dump_json(indent=1) + "\n")
 
-    def all(self) -> Sequence[Curve]:
-        """Return every curve that has a round, by method and seed."""
-        found = [_read(file) for file in self.folder.glob("*.json")]
-        return sorted(
-            (curve for curve in found if curve.rounds),
-            key=lambda curve: (curve.acquisition, curve.seed),
-        )
+    def all(self) -> Mapping[str, Sequence[Curve]]:
+        """Return every curve that has a round: method -> its curves by rising seed."""
+        found: dict[str, list[Curve]] = {}
+        for file in sorted(self.folder.glob("*.json")):
+            if (curve := _read(file)).rounds:
+                found.setdefault(file.stem.rpartition("-")[0], []).append(curve)
+        return {
+            method: sorted(curves, key=lambda curve: curve.seed) for method, curves in found.items()
+        }
 
 
 def _read(file: Path) -> Curve:

@@ -25,9 +25,16 @@ class Reading(Access):
             found = connection.execute(_stored().where(predictions.c.id == prediction)).first()
         return None if found is None else _row(found)
 
-    def recent(self, count: int, *, pixels: bool = True) -> list[Stored]:
-        """Return the last predictions, the oldest of them first; without pixels they are None."""
-        query = _stored(pixels).order_by(predictions.c.number.desc()).limit(count)
+    def recent(self, count: int, *, name: str | None = None, pixels: bool = True) -> list[Stored]:
+        """Return the last predictions, the oldest of them first; without pixels they are None.
+
+        Args:
+            count: most of them.
+            name: of the registered model that answered; None: any.
+            pixels: whether they are read.
+        """
+        wanted = [] if name is None else [_answered_by(name)]
+        query = _stored(pixels).where(*wanted).order_by(predictions.c.number.desc()).limit(count)
         with self._transaction() as connection:
             return [_row(each) for each in reversed(connection.execute(query).all())]
 
@@ -38,6 +45,7 @@ class Reading(Access):
         since: float | None = None,
         until: float | None = None,
         version: str | None = None,
+        name: str | None = None,
         pixels: bool = True,
         chunk: int = CHUNK,
     ) -> Iterator[list[Stored]]:
@@ -50,6 +58,7 @@ class Reading(Access):
             since: no earlier ones, in seconds since 1970 (UTC).
             until: only earlier ones.
             version: of the model that answered; None: any.
+            name: of the registered model whose versions answered; None: any.
             pixels: whether they are read; without, they are None.
             chunk: most of one list.
         """
@@ -68,6 +77,8 @@ class Reading(Access):
             wanted.append(predictions.c.number <= last)
         if version is not None:
             wanted.append(predictions.c.version == version)
+        if name is not None:
+            wanted.append(_answered_by(name))
         query = _stored(pixels).where(*wanted).order_by(predictions.c.number).limit(chunk)
         while True:
             with self._transaction() as connection:
@@ -115,6 +126,11 @@ class Reading(Access):
         with self._transaction() as connection:
             found = connection.execute(query).first()
         return None if found is None else Deployment(**found._mapping)
+
+
+def _answered_by(name: str) -> ColumnElement[bool]:
+    """Choose what any version of a registered model has answered: ``<name>/<number>``."""
+    return predictions.c.version.startswith(f"{name}/", autoescape=True)
 
 
 def _stored(pixels: bool = True) -> Select[Any]:

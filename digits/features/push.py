@@ -191,9 +191,14 @@ class Push:
         return [each for each in timed if position.event < each[0].number <= last]
 
     def _verdicts(self, position: Position, new: Sequence[tuple[Verdict, datetime]]) -> None:
-        known = self._of_data([verdict for verdict, _ in new if issued(verdict.sample) is None])
+        of_pool = [verdict for verdict, _ in new if issued(verdict.sample) is None]
+        known = self._of_data(of_pool)
+        missing = {each.sample: each for each in of_pool if each.pixels not in known}
+        self._refuse([each for each in missing.values() if each.label is not None])
         rows = []
         for verdict, time in new:
+            if verdict.sample in missing:  # withdrawn before it was in
+                continue
             # An image of a data set is that sample, however the pool called it.
             for sample, split, original in known.get(
                 verdict.pixels, [(verdict.sample, SERVED, None)]
@@ -205,6 +210,8 @@ class Push:
                 else:
                     said = (WITHDRAWN, "person", verdict.labeller)
                 rows.append((sample, *said, split, time))
+        if not rows:
+            return
         samples, labels, origins, labellers, splits, times = map(list, zip(*rows, strict=True))
         columns = {"label": labels, "origin": origins, "labeller": labellers, "split": splits}
         # The image too: the traffic store may have deleted it before it was brought in.
@@ -212,6 +219,16 @@ class Push:
         tables = self._images(list(seen.values()))
         tables[LABELS] = table_of(LABELS, samples, columns, times)
         self._write(tables, f"labels-{position.event + 1:012d}")
+
+    def _refuse(self, missing: Sequence[Verdict]) -> None:
+        """Refuse labels of a data set that the store does not have: which sample is it, there?"""
+        if missing:
+            names = sorted({each.sample.partition("/")[0] for each in missing})
+            raise FeatureError(
+                f"features: {len(missing):,} labels are of images of {', '.join(names)} that the "
+                f"feature store {self._store.root} does not have: first bring that data in, with "
+                f"task=features data={names[0]}"
+            )
 
     def _of_data(self, verdicts: Sequence[Verdict]) -> dict[bytes, list[tuple[str, str, int]]]:
         """Return which samples of data sets have these pixels: pixels -> (sample, split, label)."""

@@ -53,23 +53,24 @@ def of_traffic(
 ) -> Window:
     """Read the last predictions of a time from the traffic store.
 
-    Where pixels were kept, predictions of every version are read, for the model is asked again;
-    where not, only those that this model gave. Labels are those that were confirmed in the label
-    store, except of images that a client had marked as wrong: such labels are no fair sample.
+    Where pixels were kept, predictions of every version of the model are read, for it is asked
+    again; where not, only those that this version gave. Labels are those that were confirmed in the
+    label store, except of images that a client had marked as wrong: such labels are no fair sample.
 
     Args:
         url: of the database.
         last: most of them.
         since: no earlier ones, in seconds since 1970 (UTC).
         until: only earlier ones.
-        version: of the model, ``<name>/<number>``; None: it has none.
+        version: of the model, ``<name>/<number>``; None: it has none, and any model's are read.
 
     Raises:
         TrafficError: the store cannot be read.
     """
     store = TrafficStore(url)
     try:
-        rows = _rows(store, last, since, until) if store.exists() else []
+        name = None if version is None else version.rpartition("/")[0]
+        rows = _rows(store, last, since, until, name) if store.exists() else []
     finally:
         store.close()
     if any(row.prediction.pixels is None for row in rows):
@@ -82,15 +83,17 @@ def of_traffic(
     ).reshape(-1, 10)
     times = [row.prediction.time for row in rows]
     first, final = (times[0], times[-1]) if times else (None, None)
-    name = _name(len(rows), first, final, since, until)
-    return Window(name, images, probabilities, _labels(url, rows), first, final)
+    told = _name(len(rows), first, final, since, until)
+    return Window(told, images, probabilities, _labels(url, rows), first, final)
 
 
-def _rows(store: TrafficStore, last: int, since: float | None, until: float | None) -> list[Stored]:
+def _rows(
+    store: TrafficStore, last: int, since: float | None, until: float | None, name: str | None
+) -> list[Stored]:
     if since is None and until is None:
-        return store.recent(last)
+        return store.recent(last, name=name)
     kept: deque[Stored] = deque(maxlen=last)
-    for chunk in store.read(since=since, until=until):
+    for chunk in store.read(since=since, until=until, name=name):
         kept.extend(chunk)
     return list(kept)
 

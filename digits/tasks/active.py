@@ -106,7 +106,10 @@ def active(
         for each in begun.until(until).rounds:
             run.log_metrics({"test/accuracy": each.accuracy}, step=each.labels)
         curve = _simulate(simulation, begun, until, kept, method, run)
-        compared = methods([each.until(until) for each in kept.all()])
+        shortened = {
+            method: [each.until(until) for each in curves] for method, curves in kept.all().items()
+        }
+        compared = methods(shortened)
         draw(compared, record.folder / PICTURE, title=_title(data, per_round))
         table(compared, record.folder / TABLE, places=PLACES)
         _record(record, run, data, curve)

@@ -12,7 +12,7 @@ from digits.contract.pointer import Pointer
 from digits.deployment.ledger import Release
 from digits.deployment.releases import tag_release, untag_release
 from digits.deployment.target import Order, Step, Target
-from digits.errors import DeploymentError, TrackingError
+from digits.errors import ConfigError, DeploymentError, Finding, TrackingError
 from digits.promotion import champion
 from digits.promotion.promoted import assert_promoted
 from digits.registry.versions import RegisteredName, Version
@@ -149,11 +149,15 @@ def _invoke(target: Target, wanted: Wanted, again: _Again) -> None:
 
 
 def _rollback(target: Target, wanted: Wanted, again: _Again) -> None:
-    if not (target.follows and _out(target).model.alias == champion.CHAMPION):
+    out = _out(target).model
+    if not (target.follows and out.alias == champion.CHAMPION):
         steps = target.rollback()
         _tag(target, wanted)
         _show(target, wanted, again, *_told("done", steps))
         return
+    if out.name != wanted.name:
+        message = f"{out.version} is deployed in {target.folder}: type registry.name={out.name}"
+        raise ConfigError([Finding("registry.name", message)])
     address = target.status().address
     pair = champion.rollback(wanted.tracking.client(), wanted.name)
     version = f"{wanted.name}/{pair.champion}"

@@ -9,6 +9,7 @@ from filelock import FileLock
 from mlflow import MlflowClient
 
 from digits.data.source import Source
+from digits.errors import ConfigError, Finding
 from digits.monitoring import archive
 from digits.monitoring.monitor import Monitor
 from digits.monitoring.reference import STEPS, Reference, gather
@@ -28,7 +29,8 @@ def stored(
     """Return the reference of a version, calibrating where there is none yet.
 
     Raises:
-        DataError: there is none, and the data to make it from cannot be read or is too small.
+        ConfigError: there is none, and the data to make it from are not what the model learned.
+        DataError: they cannot be read or are too few.
         RegistryError: it is damaged, or of another schema.
     """
     place = _place(model, cache)
@@ -58,6 +60,9 @@ def _make(
     client: MlflowClient, model: Model, observe: Observer, source: Source, place: Path, seed: int
 ) -> tuple[Reference, Monitor]:
     data = source.load()
+    if (learned := model.manifest.data_name) != data.name:
+        message = f"{model} learned from {learned}, not from {data.name}: type data={learned}"
+        raise ConfigError([Finding("data", message)])
     log.info("Calibrating on the %d held-out digits of %s", len(data.test), data.name)
     with progress(STEPS + 1) as step:
         reference = gather(observe, data.test, seed=seed, step=step)

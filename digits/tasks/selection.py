@@ -64,7 +64,8 @@ def run(record: Record, wanted: Wanted, source: Source, tracking: Tracking) -> f
         known = labels.samples() if labels.exists() else set()
         needs_data = wanted.pool == "data" or wanted.controls or wanted.acquisition.needs
         data = source.load() if needs_data else None
-        pool = _pool(wanted, traffic, data, known)
+        name = None if model.version is None else model.version.name
+        pool = _pool(wanted, traffic, data, known, name)
         selection = Selection(record, wanted, model, data, pool)
         with record.claimed(), tracking.start(record) as tracked:
             tracked.log_record(record)
@@ -78,12 +79,17 @@ def run(record: Record, wanted: Wanted, source: Source, tracking: Tracking) -> f
 
 
 def _pool(
-    wanted: Wanted, traffic: TrafficStore, data: Digits | None, known: Collection[str]
+    wanted: Wanted,
+    traffic: TrafficStore,
+    data: Digits | None,
+    known: Collection[str],
+    name: str | None,
 ) -> Candidates:
     if wanted.pool == "data":
         assert data is not None
         return of_data(data, known, limit=wanted.limit)
-    return of_traffic(traffic, known, since=wanted.since, until=wanted.until, limit=wanted.limit)
+    bounds = {"since": wanted.since, "until": wanted.until}
+    return of_traffic(traffic, known, **bounds, name=name, limit=wanted.limit)
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,8 @@ def test_life_of_a_deployment(program: Program, deployed: Deployed) -> None:
     assert re.fullmatch(r"\d", line(invoked, "digit").split()[0])
     assert line(invoked, "model") == "digits/2"
     with Load(deployed.service, clients=2) as load:
+        other = deployed("rollback", "registry.name=other")
+        assert other.returncode == 2 and "type registry.name=digits" in other.stderr
         back = deployed("rollback")
         assert line(back, "done") == "digits/1 is the champion again", back.stderr
         assert deployed.service.version() == "digits/1"

@@ -138,7 +138,7 @@ def stored(images, file, labels=None):
     return str(file)
 
 
-def serve(store, images, digits, *, pixels=True):
+def serve(store, images, digits, *, pixels=True, version="digits/1"):
     """Keep answers to these images, a second apart."""
     now = time.time() - len(images)
     rows = []
@@ -156,7 +156,7 @@ def serve(store, images, digits, *, pixels=True):
                 int(digit),
                 0.91,
                 True,
-                "digits/1",
+                version,
                 "d",
                 "/v1/predict",
             )
@@ -249,10 +249,32 @@ def test_answers_alone_are_judged_where_no_pixels_were_kept(world, scans, tmp_pa
     assert found["signals"]["class_mix"] < 0.01
 
 
+def test_reference_of_other_data_than_the_model_learned_is_refused(enter, run, scans, tmp_path):
+    file = stored(scans.validation.images, tmp_path / "clean.npz")
+    number, other = enter(), dataclasses.replace(scans, name="mnist")
+    for action in ("check", "calibrate"):
+        with pytest.raises(ConfigError, match=f"data  digits version {number} learned from uci"):
+            run(other, action=action, version=number, traffic_url=None, file=file)
+    assert run(version=number, traffic_url=None, file=file)["status"] == "steady"
+
+
+def test_answers_of_another_model_are_not_judged(world, scans, tmp_path):
+    store = TrafficStore(f"sqlite:///{tmp_path}/traffic.db")
+    images, labels = scans.validation.images, scans.validation.labels
+    serve(store, images[:60], labels[:60])
+    serve(store, 255 - images, labels, version="other/1")
+    store.close()
+    for bounds in ({}, {"since": "1d"}):
+        found = world(**bounds)
+        assert found["status"] == "steady"
+        assert found["window"].startswith("60 predictions")
+
+
 def test_an_older_bundle_has_fewer_signals(make, run, scans, tmp_path):
     make(tmp_path / "old")
     file = stored(scans.validation.images, tmp_path / "clean.npz")
-    signals = run(version=str(tmp_path / "old"), traffic_url=None, file=file)["signals"]
+    bars = dataclasses.replace(scans, name="bars")  # which that bundle has learned
+    signals = run(bars, version=str(tmp_path / "old"), traffic_url=None, file=file)["signals"]
     assert {"softmax", "class_mix", "shape", "doubt"} <= signals.keys()
     assert "novelty" not in signals
 

@@ -124,6 +124,35 @@ def test_controls_and_labels_in_dispute_do_not_come_in(store, service):
     assert training_set(store, few()).digits.train.labels[40:].tolist() == [5]
 
 
+def test_a_label_of_data_that_is_not_there_is_refused_until_it_is_or_it_is_withdrawn(
+    store, service
+):
+    data = few()
+    wrong = (int(data.train.labels[7]) + 1) % 10
+    row = service.serve()[0]._replace(id="uci/7", pixels=data.train.images[7].tobytes())
+    service.queue(row)
+    service.labels.label("uci/7", "rater_a", wrong)
+    message = r"1 labels are of images of uci .* does not have: .* task=features data=uci"
+    for _ in range(2):
+        with pytest.raises(FeatureError, match=message):
+            service.push(store)
+    ingest(store, data, moment=START)
+    service.push(store)
+    learned = training_set(store, data)
+    assert (learned.added, learned.corrected) == (0, 1)
+
+
+def test_a_label_that_was_withdrawn_before_it_came_in_needs_no_data(store, service):
+    row = service.serve()[0]._replace(id="uci/7", pixels=few().train.images[7].tobytes())
+    service.queue(row)
+    service.labels.label("uci/7", "rater_a", 3)
+    service.labels.withdraw("rater_a", "boss")
+    service.push(store)
+    ingest(store, few(), moment=START)
+    learned = training_set(store, few())
+    assert (learned.added, learned.corrected) == (0, 0)
+
+
 def test_a_labelled_sample_of_the_data_is_corrected_and_restored(store, service):
     data = few()
     ingest(store, data, moment=START)

@@ -13,10 +13,12 @@ import torch
 from mlflow.artifacts import download_artifacts
 from sqlalchemy import create_engine, text
 
+from digits.active.candidates import of_traffic
 from digits.active.disagreement import BatchBald
 from digits.active.geometry import Badge, CoreSet
 from digits.active.pointwise import Entropy, Margin, Random
 from digits.contract.labelling import LabelStore
+from digits.contract.prediction import new_id
 from digits.contract.traffic import TrafficStore
 from digits.data.types import Digits, Split
 from digits.errors import ConfigError, DataError, RegistryError, TrafficError
@@ -243,11 +245,11 @@ def test_draws_of_a_network_without_dropout_are_refused(choose, served, labels):
 def test_a_data_set_as_pool(choose, labels, digits):
     assert choose(pool="data", count=20) == 20
     rows = queued(labels)
+    images = {image.tobytes() for image in digits.train.images}
     for row in rows:
         if row.control is None:
-            name, _, place = row.sample.partition("/")
-            assert name == "bars"
-            assert bytes(row.pixels) == digits.train.images[int(place)].tobytes()
+            assert row.sample.startswith("bars/")
+            assert bytes(row.pixels) in images
     assert sum(row.control is not None for row in rows) == 4
 
 
@@ -292,6 +294,16 @@ def test_an_empty_window_says_what_there_is(choose, served):
     message = r"nothing was served before 2000-.*Z; .* from 2023-11-14T22:13:20Z to 2023-11-14T22:1"
     with pytest.raises(DataError, match=message):
         choose(until="2001-01-01T00:00+01:00")
+
+
+def test_answers_of_another_model_are_no_pool(choose, served, traffic, labels, digits):
+    traffic.write([row._replace(id=new_id(), version="other/1") for row in served])
+    choose(count=1000)
+    assert {row.sample for row in queued(labels) if row.control is None} <= {
+        row.id for row in served
+    }
+    with pytest.raises(DataError, match="has no predictions of unheard: serve it"):
+        of_traffic(traffic, (), name="unheard", limit=10)
 
 
 def test_predictions_without_images(choose, traffic):

@@ -17,6 +17,14 @@ def curve(accuracies, *, name="margin", seed=0, start=20):
     return Curve(acquisition=name, seed=seed, commit="c0ffee", initial=(1, 2), rounds=rounds)
 
 
+def kept(*curves):
+    """As they are kept: by acquisition and settings, which are the same for all of a name here."""
+    found = {}
+    for each in curves:
+        found.setdefault(f"{each.acquisition}-c0ffee123456", []).append(each)
+    return found
+
+
 def test_labels_to_an_accuracy_are_those_of_the_first_round_that_has_it():
     one = curve([0.8, 0.95, 0.94, 0.96])
     assert [one.labels_to(goal) for goal in (0.5, 0.9, 0.95, 0.96, 0.97)] == [
@@ -35,7 +43,7 @@ def test_quartiles_over_seeds_with_one_that_never_got_there():
         curve([0.92, 0.91, 0.94, 0.96], seed=1),
         curve([0.8, 0.8, 0.92, 0.93], seed=2),
     ]
-    (method,) = methods(seeds)
+    (method,) = methods(kept(*seeds))
     assert method.labels_to(0.9) == (25, 30, 35)
     assert method.labels_to(0.95) == (45, 50, np.inf)
     assert method.labels_to(0.98) == (np.inf,) * 3
@@ -48,15 +56,25 @@ def test_quartiles_over_seeds_with_one_that_never_got_there():
 
 
 def test_the_band_is_over_the_rounds_that_every_seed_has():
-    (method,) = methods([curve([0.8, 0.9, 0.95]), curve([0.7, 0.8], seed=1)])
+    (method,) = methods(kept(curve([0.8, 0.9, 0.95]), curve([0.7, 0.8], seed=1)))
     labels, bands = method.band()
     assert labels.tolist() == [20, 30]
     assert np.allclose(bands[1], [0.75, 0.85])
     assert np.allclose(bands[0], [0.725, 0.825])
 
 
+def test_one_acquisition_with_two_settings_is_two_methods():
+    compared = methods(
+        {"margin-aaaaaaaaaaaa": [curve([0.8])], "margin-bbbbbbbbbbbb": [curve([0.9])]}
+    )
+    assert [(each.name, len(each.curves)) for each in compared] == [
+        ("margin aaaaaa", 1),
+        ("margin bbbbbb", 1),
+    ]
+
+
 def test_methods_are_a_table(tmp_path):
-    compared = methods([curve([0.8, 0.96]), curve([0.7], name="least_confidence")])
+    compared = methods(kept(curve([0.8, 0.96]), curve([0.7], name="least_confidence")))
     lines = table(compared, tmp_path / "labels.csv", places=[30]).read_text().splitlines()
     assert lines == [
         "method,seeds,to 90%,to 95%,to 98%,at 30,minutes",
@@ -67,7 +85,7 @@ def test_methods_are_a_table(tmp_path):
 
 def test_methods_are_drawn_in_one_picture(tmp_path):
     compared = methods(
-        [curve([0.8, 0.9, 1.0]), curve([0.7, 0.8], name="random"), curve([0.7], name="bald")]
+        kept(curve([0.8, 0.9, 1.0]), curve([0.7, 0.8], name="random"), curve([0.7], name="bald"))
     )
     assert [method.name for method in compared] == ["bald", "margin", "random"]
     file = draw(compared, tmp_path / "labels.png", title="bars")

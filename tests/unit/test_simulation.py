@@ -123,10 +123,10 @@ def test_repeated_samples_differ_by_a_little_noise(digits):
 def test_damaged_rounds_are_named(simulation, tmp_path):
     kept, made = Kept(tmp_path), simulation()
     assert kept.read("margin-1", 3) is None
-    assert kept.all() == []
+    assert kept.all() == {}
     kept.write("margin-1", begun(made))
     assert kept.read("margin-1", 3) == begun(made)
-    assert kept.all() == []  # one that has no round yet
+    assert kept.all() == {}  # one that has no round yet
     file = kept.file("margin-1", 3)
     file.write_text(file.read_text()[:-30])
     with pytest.raises(DataError, match=r"margin-1-3\.json is damaged .* remove it"):

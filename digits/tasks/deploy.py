@@ -149,13 +149,12 @@ def _invoke(target: Target, wanted: Wanted, again: _Again) -> None:
 
 
 def _rollback(target: Target, wanted: Wanted, again: _Again) -> None:
-    out = _out(target).model
-    if not (target.follows and out.alias == champion.CHAMPION):
+    if not (target.follows and _out(target).model.alias == champion.CHAMPION):
         steps = target.rollback()
         _tag(target, wanted)
         _show(target, wanted, again, *_told("done", steps))
         return
-    if out.name != wanted.name:
+    if (out := _out(target).model).name != wanted.name:
         message = f"{out.version} is deployed in {target.folder}: type registry.name={out.name}"
         raise ConfigError([Finding("registry.name", message)])
     address = target.status().address

@@ -92,6 +92,12 @@ class Parts:
         """Tell whether there is a part of this name."""
         return (self.folder(view) / f"{name}.parquet").exists()
 
+    def of_data(self, view: View) -> list[str]:
+        """Return the names of the parts that data sets have brought in, sorted."""
+        names = sorted(file.stem for file in self.folder(view).glob("*.parquet"))
+        others = (f"{PUSHED}-", f"{MERGED}-", EMPTY)
+        return [name for name in names if not name.startswith(others)]
+
     def read(self, view: View, columns: Sequence[str] | None = None) -> pa.Table:
         """Read all parts of a view, or some ``columns`` of them."""
         names = list(columns) if columns is not None else view.schema.names

@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,6 +31,7 @@ from digits.features.store import FeatureStore
 from digits.features.views import (
     EMBEDDING,
     IMAGE,
+    KNOWN,
     LABELS,
     PREDICTIONS,
     SAMPLE,
@@ -49,10 +50,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Position:
-    """How far the push has come with one traffic store: numbers of the last ones that are in."""
+    """How far the push has come with one traffic store.
+
+    Attributes:
+        prediction, event: numbers of the last ones that are in.
+        data: digest of which data sets there were: an image of another is that sample from then on,
+            so that every label comes in again.
+    """
 
     prediction: int = 0
     event: int = 0
+    data: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,18 +112,20 @@ class Push:
         """
         self._store.feast  # noqa: B018 - opened before the lock, which opening takes too
         with self._store.parts.locked():
-            position = self.position()
+            position, data = self.position(), self._data()
+            if position.data != data:
+                position = replace(position, event=0, data=data)
             rows = next(self._traffic.read(after=position.prediction, chunk=CHUNK), [])
             if rows:
                 self._predictions(position, [row.prediction for row in rows])
-                position = Position(rows[-1].number, position.event)
+                position = replace(position, prediction=rows[-1].number)
                 self._reach(position)
             happened = [event for chunk in self._labels.events(position.event) for event in chunk]
             labels = self._new_verdicts(position, happened[-1].number) if happened else []
             if labels:
                 self._verdicts(position, labels)
             if happened:
-                self._reach(Position(position.prediction, happened[-1].number))
+                self._reach(replace(position, event=happened[-1].number))
             self._store.parts.tidy()
         return Pushed(len(rows), len(labels))
 
@@ -124,10 +134,14 @@ class Push:
         found = self._positions().get(self._key)
         return Position(**found) if found else Position()
 
-    def _positions(self) -> dict[str, dict[str, int]]:
+    def _data(self) -> str:
+        names = "\n".join(self._store.parts.of_data(LABELS))
+        return hashlib.sha256(names.encode()).hexdigest()[:8]
+
+    def _positions(self) -> dict[str, dict[str, Any]]:
         file = self._store.root / POSITION
         try:
-            found: dict[str, dict[str, int]] = json.loads(file.read_text(encoding="ascii"))
+            found: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="ascii"))
         except FileNotFoundError:
             return {}
         except ValueError as error:
@@ -196,12 +210,13 @@ class Push:
         missing = {each.sample: each for each in of_pool if each.pixels not in known}
         self._refuse([each for each in missing.values() if each.label is not None])
         rows = []
+        after: dict[str, datetime] = {}
         for verdict, time in new:
             if verdict.sample in missing:  # withdrawn before it was in
                 continue
             # An image of a data set is that sample, however the pool called it.
-            for sample, split, original in known.get(
-                verdict.pixels, [(verdict.sample, SERVED, None)]
+            for sample, split, original, since in known.get(
+                verdict.pixels, [(verdict.sample, SERVED, None, None)]
             ):
                 if verdict.label is not None:
                     said = (verdict.label, "person", verdict.labeller)
@@ -209,7 +224,10 @@ class Push:
                     said = (original, "original", "")
                 else:
                     said = (WITHDRAWN, "person", verdict.labeller)
-                rows.append((sample, *said, split, time))
+                known_at = time
+                if since is not None:  # data that came in later does not undo it
+                    known_at = after[sample] = max(time, after.get(sample, since) + TICK)
+                rows.append((sample, *said, split, known_at))
         if not rows:
             return
         samples, labels, origins, labellers, splits, times = map(list, zip(*rows, strict=True))
@@ -218,7 +236,7 @@ class Push:
         seen = {v.sample: (v.sample, v.pixels, v.seen) for v, _ in new if v.pixels not in known}
         tables = self._images(list(seen.values()))
         tables[LABELS] = table_of(LABELS, samples, columns, times)
-        self._write(tables, f"labels-{position.event + 1:012d}")
+        self._write(tables, f"labels-{position.event + 1:012d}-{position.data}")
 
     def _refuse(self, missing: Sequence[Verdict]) -> None:
         """Refuse labels of a data set that the store does not have: which sample is it, there?"""
@@ -230,21 +248,29 @@ class Push:
                 f"task=features data={names[0]}"
             )
 
-    def _of_data(self, verdicts: Sequence[Verdict]) -> dict[bytes, list[tuple[str, str, int]]]:
-        """Return which samples of data sets have these pixels: pixels -> (sample, split, label)."""
+    def _of_data(
+        self, verdicts: Sequence[Verdict]
+    ) -> dict[bytes, list[tuple[str, str, int, datetime]]]:
+        """Return which samples of data sets have these pixels.
+
+        Returns:
+            Pixels -> sample, split, label, and since when that is known.
+        """
         wanted = {verdict.pixels for verdict in verdicts}
         if not wanted:
             return {}
         images = self._store.parts.read(IMAGE, [SAMPLE, "pixels"])
         images = images.filter(pc.is_in(images["pixels"], pa.array(list(wanted), pa.binary())))
-        labels = self._store.parts.read(LABELS, [SAMPLE, "label", "origin", "split"])
+        labels = self._store.parts.read(LABELS, [SAMPLE, "label", "origin", "split", KNOWN])
         labels = labels.filter(
             pc.and_(
                 pc.is_in(labels[SAMPLE], images[SAMPLE]), pc.equal(labels["origin"], "original")
             )
         )
-        original = {row[SAMPLE]: (row["split"], row["label"]) for row in labels.to_pylist()}
-        found: dict[bytes, list[tuple[str, str, int]]] = {}
+        original = {
+            row[SAMPLE]: (row["split"], row["label"], row[KNOWN]) for row in labels.to_pylist()
+        }
+        found: dict[bytes, list[tuple[str, str, int, datetime]]] = {}
         for row in images.to_pylist():
             if row[SAMPLE] in original:
                 found.setdefault(row["pixels"], []).append((row[SAMPLE], *original[row[SAMPLE]]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import UTC, datetime
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from digits.contract.label import NOT_A_DIGIT
+from digits.data.types import Split
 from digits.errors import FeatureError
 from digits.features import online
 from digits.features.ingest import ingest, samples_of
@@ -136,10 +138,34 @@ def test_a_label_of_data_that_is_not_there_is_refused_until_it_is_or_it_is_withd
     for _ in range(2):
         with pytest.raises(FeatureError, match=message):
             service.push(store)
-    ingest(store, data, moment=START)
+    ingest(store, data)  # its own labels are newer, and do not undo what was said of them
     service.push(store)
     learned = training_set(store, data)
     assert (learned.added, learned.corrected) == (0, 1)
+    assert learned.digits.train.labels[7] == wrong
+    service.labels.withdraw("rater_a", "boss")
+    service.push(store)
+    assert training_set(store, data).corrected == 0
+
+
+def test_labels_of_images_count_in_every_data_set_that_has_them(store, service):
+    data, wrong = few(), 9
+    ingest(store, data, moment=START)
+    row = service.serve()[0]._replace(id="uci/7", pixels=data.train.images[7].tobytes())
+    service.queue(row)
+    service.labels.label("uci/7", "rater_a", wrong)
+    served = service.queue(service.serve()[0])
+    service.labels.label(served, "rater_a", 4)
+    service.push(store)
+    shuffled = Split(data.train.images[::-1].copy(), data.train.labels[::-1].copy())
+    other = dataclasses.replace(data, train=shuffled)
+    ingest(store, other)
+    service.push(store)
+    for each, place in ((data, 7), (other, len(data.train) - 8)):
+        learned = training_set(store, each)
+        assert (learned.added, learned.corrected) == (1, 1)
+        assert learned.digits.train.labels[place] == wrong
+    assert service.push(store) == (0, 0)
 
 
 def test_a_label_that_was_withdrawn_before_it_came_in_needs_no_data(store, service):

@@ -209,11 +209,12 @@ class Push:
         known = self._of_data(of_pool)
         missing = {each.sample: each for each in of_pool if each.pixels not in known}
         self._refuse([each for each in missing.values() if each.label is not None])
+        new = [each for each in new if each[0].sample not in missing]  # withdrawn before
+        if not new:
+            return
         rows = []
         after: dict[str, datetime] = {}
         for verdict, time in new:
-            if verdict.sample in missing:  # withdrawn before it was in
-                continue
             # An image of a data set is that sample, however the pool called it.
             for sample, split, original, since in known.get(
                 verdict.pixels, [(verdict.sample, SERVED, None, None)]
@@ -228,8 +229,6 @@ class Push:
                 if since is not None:  # data that came in later does not undo it
                     known_at = after[sample] = max(time, after.get(sample, since) + TICK)
                 rows.append((sample, *said, split, known_at))
-        if not rows:
-            return
         samples, labels, origins, labellers, splits, times = map(list, zip(*rows, strict=True))
         columns = {"label": labels, "origin": origins, "labeller": labellers, "split": splits}
         # The image too: the traffic store may have deleted it before it was brought in.

@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from digits.errors import TrackingError
 from digits.tracking.faults import without_password
 from digits.tracking.store import Tracking
+from tests.integration.places import UNUSABLE
 
 
 def test_four_processes_create_one_store(tmp_path, monkeypatch):
@@ -87,30 +88,9 @@ def test_server_that_keeps_silent_is_given_up(monkeypatch):
             Tracking(uri=uri).client()
 
 
-def no_database(folder):
-    file = folder / "text.db"
-    file.write_text("this is a text, long enough to be none of SQLite's headers " * 20)
-    return file
-
-
-def folder_is_a_file(folder):
-    (folder / "file").touch()
-    return folder / "file" / "mlflow.db"
-
-
-def a_folder(folder):
-    (folder / "mlflow.db").mkdir()
-    return folder / "mlflow.db"
-
-
-def unwritable(folder):
-    return Path("/proc/mlflow/mlflow.db")
-
-
-@pytest.mark.timeout(20)
-@pytest.mark.parametrize("place", [no_database, folder_is_a_file, a_folder, unwritable])
+@pytest.mark.parametrize("place", UNUSABLE)
 def test_sqlite_file_that_cannot_be_used_is_told_at_once(tmp_path, place):
-    file = place(tmp_path)
+    file = place(tmp_path, "mlflow.db")
     with pytest.raises(TrackingError, match=r"^tracking\.uri: ") as caught:
         Tracking(uri=f"sqlite:///{file}").client()
     assert str(file) in str(caught.value)

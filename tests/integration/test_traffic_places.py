@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from pathlib import Path
 
 import pytest
 from sqlalchemy import event
@@ -12,6 +11,7 @@ from sqlalchemy import event
 from digits.contract.traffic import TrafficStore
 from digits.contract.traffic_tables import SCHEMA_VERSION
 from digits.errors import MissingExtraError, TrafficError
+from tests.integration.places import UNUSABLE
 from tests.integration.traffic import prediction, stored
 
 
@@ -103,29 +103,9 @@ def test_full_disk_is_told_and_what_is_there_can_be_read(tmp_path):
     store.close()
 
 
-def no_database(folder):
-    file = folder / "text.db"
-    file.write_text("this is a text, long enough to be none of SQLite's headers " * 20)
-    return file
-
-
-def folder_is_a_file(folder):
-    (folder / "file").touch()
-    return folder / "file" / "traffic.db"
-
-
-def a_folder(folder):
-    (folder / "traffic.db").mkdir()
-    return folder / "traffic.db"
-
-
-def unwritable(folder):
-    return Path("/proc/traffic/traffic.db")
-
-
-@pytest.mark.parametrize("place", [no_database, folder_is_a_file, a_folder, unwritable])
+@pytest.mark.parametrize("place", UNUSABLE)
 def test_file_that_cannot_be_used_is_told(tmp_path, place):
-    file = place(tmp_path)
+    file = place(tmp_path, "traffic.db")
     with pytest.raises(TrafficError, match=r"^traffic\.url: ") as caught:
         TrafficStore(f"sqlite:///{file}").write([prediction()])
     assert str(file) in str(caught.value)
